@@ -1,0 +1,108 @@
+"""The thread that folds in the background of a recording process.
+
+It is woken by the first event after a fold, folds at most every 100 ms, and skips its turn while another process is folding.
+Without events it sleeps without a timeout: an idle process wakes for nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyjama_metrics.hub import Hub
+
+PACE = 0.1
+"""Seconds between two folds of a hub, whoever does them."""
+BUSY = 0.02
+"""Seconds until the next try while somebody else folds."""
+SETTLE = 0.05
+"""Seconds before the first fold: the thread's imports must not hold up the first calls of the agent."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries where folding fails (a full disk, a read-only folder), after growing from ``PACE``."""
+
+
+class BackgroundFold:
+    """Folds the hub in ``folder`` while this process records.
+
+    Args:
+        folder: the hub's folder.
+        keep: looks after this process's journal; called by the thread before each fold. It must not raise.
+    """
+
+    def __init__(self, folder: str, keep: Callable[[], None]) -> None:
+        self.pending = False
+        """Whether a fold is due. The recorder reads it without a lock and calls ``wake`` where it is false."""
+        self._folder, self._keep = folder, keep
+        self._hub: Hub | None = None
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._pause = PACE
+        self.thread = threading.Thread(target=self._run, name="pyjama-metrics-fold", daemon=True)
+        self.thread.start()
+
+    def wake(self) -> None:
+        """An event was recorded: fold soon."""
+        self.pending = True
+        self._woken.set()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread, waiting at most ``timeout`` seconds for a fold that is under way."""
+        self._stopping.set()
+        self._woken.set()
+        self.thread.join(timeout)
+
+    def last_fold(self, timeout: float) -> None:
+        """After ``stop``: fold what was recorded since, in the caller's thread, for at most ``timeout`` seconds."""
+        if self.thread.is_alive():
+            return
+        deadline = time.monotonic() + timeout
+        try:
+            while not self.hub.fold(max(0.0, deadline - time.monotonic())).caught_up and time.monotonic() < deadline:
+                pass
+        except Exception:
+            return
+
+    @property
+    def hub(self) -> Hub:
+        """The hub, loaded on first use: the read road is none of a recording thread's business."""
+        if self._hub is None:
+            from pyjama_metrics.hub import Hub
+
+            self._hub = Hub(self._folder)
+        return self._hub
+
+    def _run(self) -> None:
+        self._stopping.wait(SETTLE)
+        while not self._stopping.is_set():
+            self._woken.wait()
+            self._woken.clear()
+            self._stopping.wait(self._until_due())
+            if self._stopping.is_set():
+                return
+            self._step()
+
+    def _until_due(self) -> float:
+        try:
+            age = time.time() - os.stat(os.path.join(self._folder, "metrics.json")).st_mtime
+        except OSError:
+            return 0.0
+        return PACE - age if 0 <= age < PACE else 0.0
+
+    def _step(self) -> None:
+        self.pending = False  # before the fold: an event that comes while it reads asks for another one
+        self._keep()
+        try:
+            report = self.hub.fold()
+        except Exception:
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._stopping.wait(self._pause)
+            return
+        self._pause = PACE
+        if not report.caught_up:
+            self._stopping.wait(BUSY if report.busy else 0.0)
+            self.wake()

@@ -1,0 +1,261 @@
+"""What can be wrong with a hub: the checks behind ``pyjama-metrics doctor``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pyjama_metrics.errors import HubError, SnapshotUnreadable
+from pyjama_metrics.hub import Hub
+from pyjama_metrics.problems import Problem
+from pyjama_metrics.state import State
+from pyjama_metrics.storage import files, lock, losses
+from pyjama_metrics.storage.snapshot import SnapshotTooNew
+
+LITTLE_SPACE = 50 * 1024 * 1024
+"""Bytes left on the disk under which it is a problem."""
+LAG = 16 * 1024 * 1024
+"""Unfolded journal bytes that say that nobody folds, or nobody can."""
+STALE_LEFTOVER = 60.0
+"""Seconds after which a half-made file has no owner any more."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "afs"}
+)
+
+Mend = Callable[[], object]
+Finding = tuple[Problem, Mend | None]
+
+
+def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
+    """Everything that is wrong with the hub, worst first.
+
+    Args:
+        hub: the hub; its folder need not exist.
+        fix: also mend what can be mended without losing anything; a mended problem is reported with ``fixed`` set.
+
+    Never raises for what it looks at; what cannot be looked at is a problem itself.
+    """
+    found = []
+    for problem, mend in _findings(hub):
+        if fix and mend is not None:
+            try:
+                mend()
+                problem = replace(problem, fixed=True)
+            except (OSError, HubError) as error:
+                problem = replace(problem, what=f"{problem.what} Mending it failed: {error}")
+        found.append(problem)
+    return sorted(found, key=lambda problem: (problem.severity != "error", problem.fixed))
+
+
+def _findings(hub: Hub) -> Iterator[Finding]:
+    try:
+        status = os.stat(hub.folder)
+    except FileNotFoundError:
+        yield from _missing_folder(hub.folder)
+        return
+    except OSError as error:
+        yield _unusable(hub.folder, error.strerror or str(error)), None
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield _unusable(hub.folder, "it is a file, not a folder"), None
+        return
+    yield from _folder(hub.folder, status)
+    yield from _snapshot(hub)
+    yield from _lock(hub)
+    yield from _journals(hub)
+    yield from _losses(hub)
+
+
+def _missing_folder(folder: str) -> Iterator[Finding]:
+    above = os.path.dirname(folder)
+    while above != os.path.dirname(above) and not os.path.exists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        yield _unusable(folder, f"{above} is not a folder"), None
+    elif not os.access(above, os.W_OK | os.X_OK):
+        yield _unusable(folder, f"it does not exist and {above} may not be written"), None
+
+
+def _unusable(folder: str, reason: str) -> Problem:
+    return Problem(
+        "folder-unusable",
+        folder,
+        f"The hub's folder cannot be used: {reason}. Agents cannot record; their own work goes on.",
+        "Mend the folder, or set PYJAMA_HOME to one that you may write.",
+    )
+
+
+def _folder(folder: str, status: os.stat_result) -> Iterator[Finding]:
+    if not os.access(folder, os.W_OK | os.X_OK) or _is_read_only(folder):
+        yield _unusable(folder, "you may not write to it"), None
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        problem = Problem(
+            "folder-mode",
+            folder,
+            f"Other users may look into the folder (mode {stat.S_IMODE(status.st_mode):04o}).",
+            f"chmod 700 {folder}, or 'pyjama-metrics doctor --fix'.",
+            "warning",
+        )
+        yield problem, lambda: os.chmod(folder, files.FOLDER_MODE)
+    kind = file_system(folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield (
+            Problem(
+                "network-file-system",
+                folder,
+                f"The folder lies on a network file system ({kind}): locks and change events may not work across machines.",
+                "Point PYJAMA_HOME at a folder on a local disk.",
+            ),
+            None,
+        )
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_SPACE:
+        yield (
+            Problem(
+                "little-space",
+                folder,
+                f"Only {free // 1024} KiB are left on the disk; when it is full, events are lost.",
+                "Free some space on that disk.",
+            ),
+            None,
+        )
+
+
+def _is_read_only(folder: str) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def file_system(folder: str) -> str:
+    """The type of the file system that ``folder`` lies on, as ``/proc/self/mountinfo`` (proc(5)) names it; empty if unknown."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            rows = [line.split(" - ") for line in file]
+    except OSError:
+        return ""
+    path = os.path.realpath(folder)
+    best, kind = "", ""
+    for row in rows:
+        if len(row) < 2:
+            continue
+        point = row[0].split()[4].replace("\\040", " ")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, row[-1].split()[0]
+    return kind
+
+
+def _snapshot(hub: Hub) -> Iterator[Finding]:
+    path = hub.snapshot_path
+    try:
+        state = hub.read(fresh=False)
+    except SnapshotTooNew as error:
+        yield Problem("snapshot-too-new", path, str(error), "Upgrade pyjama-metrics here."), None
+        return
+    except SnapshotUnreadable as error:
+        problem = Problem(
+            "snapshot-unreadable",
+            path,
+            f"The shared file cannot be read: {error.reason}.",
+            "'pyjama-metrics doctor --fix' (or any agent that records) sets it aside and restores it.",
+        )
+        yield problem, hub.fold
+        return
+    except HubError as error:
+        yield Problem("snapshot-unreadable", path, str(error), "Mend the permissions of the file."), None
+        return
+    yield from _modes(hub)
+    yield from _counted(path, state)
+    for name in sorted(os.listdir(hub.folder)):
+        if name.startswith("metrics.json.corrupt-"):
+            aside = os.path.join(hub.folder, name)
+            what = "A damaged shared file was set aside here, and the figures were restored."
+            yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
+
+
+def _modes(hub: Hub) -> Iterator[Finding]:
+    for path in (hub.snapshot_path, hub.snapshot_path + ".prev"):
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+        except FileNotFoundError:
+            continue  # not written yet
+        if mode & 0o077:
+            what = f"Other users may read the file (mode {mode:04o})."
+            problem = Problem("file-mode", path, what, f"chmod 600 {path}, or 'pyjama-metrics doctor --fix'.", "warning")
+            yield problem, lambda path=path: os.chmod(path, files.FILE_MODE)  # type: ignore[misc]
+
+
+_COUNTED = {
+    "malformed-lines": (
+        "journal lines could not be read and were passed over",
+        "Look at what else writes to the journal folder.",
+    ),
+    "unknown-events": ("events are of a kind that this version does not know", "Upgrade pyjama-metrics where you read."),
+    "invalid-values": ("values were no measurement (a negative or infinite duration, say)", "Look at the agents that record it."),
+    "lost-events": ("events could not be recorded at the time", "Free disk space, or mend the folder's permissions."),
+    "restored-snapshots": ("times the shared file was damaged and restored", "Look at what else writes to metrics.json."),
+}
+
+
+def _counted(path: str, state: State) -> Iterator[Finding]:
+    for kind, (what, remedy) in _COUNTED.items():
+        count = state["problems"].get(kind, 0)
+        if count:
+            yield Problem(kind, path, f"{count:,} {what}.", f"{remedy} 'clear-metrics' resets the count.", "warning"), None
+
+
+def _lock(hub: Hub) -> Iterator[Finding]:
+    pid = lock.holder(hub.lock_path)
+    if pid is None or _state_of(pid) != "T":
+        return
+    what = f"Process {pid} holds the lock and is stopped, so nobody can fold. Recording goes on; the figures stand still."
+    yield Problem("lock-held", hub.lock_path, what, f"Let it go on (kill -CONT {pid}) or end it."), None
+
+
+def _state_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+def _journals(hub: Hub) -> Iterator[Finding]:
+    try:
+        lag = sum(writer.lag for writer in hub.writers())
+        half_made = list(_half_made(hub.folder))
+    except OSError as error:
+        what = f"The journals cannot be read: {error.strerror or error}."
+        place = os.path.join(hub.folder, "journal")
+        yield Problem("journals-unreadable", place, what, "Mend the permissions of the folder."), None
+        return
+    if lag > LAG:
+        what = f"{lag // 1024:,} KiB of the journals are not in the shared file yet."
+        problem = Problem("lag", hub.snapshot_path, what, "'pyjama-metrics doctor --fix' folds them now.", "warning")
+        yield problem, lambda: hub.flush(60.0)
+    for path in half_made:
+        problem = Problem("leftover", path, "A killed process left this half-made file.", "Remove it.", "warning")
+        yield problem, lambda path=path: files.remove(path)  # type: ignore[misc]
+
+
+def _half_made(folder: str) -> Iterator[str]:
+    place = os.path.join(folder, "journal")
+    names = os.listdir(place) if os.path.isdir(place) else []
+    for name in names:
+        path = os.path.join(place, name)
+        try:
+            if name.endswith(".new") and time.time() - os.stat(path).st_mtime > STALE_LEFTOVER:
+                yield path
+        except FileNotFoundError:
+            continue  # finished meanwhile
+
+
+def _losses(hub: Hub) -> Iterator[Finding]:
+    for writer, count in losses.notes(hub.folder).items():
+        what = f"{count:,} events could not be recorded, and could not be told in the journal either."
+        remedy = "Free disk space or mend the folder; 'clear-metrics' resets the count."
+        yield Problem("lost-events", writer, what, remedy, "warning"), None

@@ -1,0 +1,88 @@
+"""The error tree of pyjama-metrics.
+
+    HubError
+    ├── FolderUnusable       the hub's folder cannot be used at all
+    ├── SnapshotUnreadable   metrics.json exists but is not one of ours
+    ├── SnapshotUnwritable   metrics.json could not be replaced
+    ├── LockTimeout          another process kept the fold lock for too long
+    └── RecordingFailed      an event could not be recorded (raised in strict mode only)
+
+Every message is a sentence for people: what, where, why, what to do. The data behind it is kept in attributes, and every
+error pickles, so that it may cross processes.
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Anything that pyjama-metrics raises on purpose."""
+
+
+class FolderUnusable(HubError):
+    """The hub's folder cannot be created, entered or written."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(folder, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"The hub's folder {self.folder} cannot be used: {self.reason}. "
+            "Mend it, or point PYJAMA_HOME at a folder that you may write; 'pyjama-metrics doctor' shows more."
+        )
+
+
+class SnapshotUnreadable(HubError):
+    """The snapshot exists but is not one of ours."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot read {self.path}: {self.reason}. It was left as it is; "
+            "'pyjama-metrics doctor --fix' sets it aside and restores the figures from the previous generation and the journals."
+        )
+
+
+class SnapshotUnwritable(HubError):
+    """The snapshot could not be written; the one before it is still whole, and nothing recorded is lost."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot write {self.path}: {self.reason}. The figures stay as they were and the journals keep every event; "
+            "free some space or mend the permissions, and the next fold catches up."
+        )
+
+
+class LockTimeout(HubError):
+    """Another process held the fold lock for longer than the caller would wait."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+        super().__init__(path, seconds)
+
+    def __str__(self) -> str:
+        return (
+            f"Another process has held {self.path} for more than {self.seconds:g} s. Nothing is lost; "
+            "'pyjama-metrics doctor' names the holder (a stopped process holds its lock until it goes on or ends)."
+        )
+
+
+class RecordingFailed(HubError):
+    """An event could not be recorded. Raised only with ``PYJAMA_STRICT=1``; otherwise the loss is counted."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(what, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"A {self.what} event was not recorded: {self.reason}. "
+            "Without PYJAMA_STRICT the agent goes on and the loss is counted; 'pyjama-metrics doctor' shows it."
+        )

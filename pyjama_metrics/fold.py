@@ -1,0 +1,523 @@
+"""The fold: journal events into state, without a clock, a file or a price.
+
+Laws, kept by property tests: journals may be folded in any order, and each in any pieces, and the state is the same. They
+hold because everything in the state is a sum of integers, a maximum or minimum under a total order, or a function of those;
+nothing says "whatever came last". The one thing that goes by order is what one journal itself orders: an event without a
+run belongs to the open run of its agent that the same writer started latest.
+
+Tool executions, nearly all of the events, are gathered by (agent, run, tool, status) first and added in groups: the rules
+then cost per group, not per event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from pyjama_metrics import histogram
+from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, OUTCOMES, owner_of, status_class, text_of
+from pyjama_metrics.state import (
+    Agent,
+    Run,
+    State,
+    Step,
+    Tally,
+    ToolTally,
+    Usage,
+    new_agent,
+    new_run,
+    new_step,
+    new_tally,
+    new_tool_tally,
+    new_usage,
+)
+
+LOG_ENTRIES = 100
+"""Entries kept in ``recent-logs``."""
+MAX_STEPS = 100
+"""Steps kept of one run."""
+
+Event = dict[str, Any]
+_ORIGIN = ("parent", "parent-agent", "source", "host", "pid", "cwd", "labels", "spec", "tmux-pane")
+_TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
+
+
+class Invalid(ValueError):
+    """A field of an event has no usable value. Caught by the fold, which counts the event as a problem."""
+
+
+def fold(state: State, journal: str, events: Sequence[Event | None]) -> None:
+    """Add the next ``events`` of one journal to ``state``, in place.
+
+    Args:
+        state: as :func:`pyjama_metrics.state.new_state` makes it. It is changed; if this raises it must be thrown away.
+        journal: name of the journal file, ``<writer>.<segment>.jsonl``.
+        events: its lines in order, parsed; ``None`` stands for a line that is not a JSON object. The caller moves the
+            byte offset; the number of lines is counted here, as it numbers the log entries.
+    """
+    _Folding(state, journal).run(events)
+
+
+def lose_sight(state: State, agent_id: str, run_id: str, time_ms: int) -> None:
+    """Mark an open run as ``unknown``: its journal is gone, so nobody can tell any more. A later event of it undoes that.
+
+    Args:
+        state: changed in place.
+        agent_id: an agent in ``state``.
+        run_id: an open run of it.
+        time_ms: when that was found, in milliseconds since the epoch.
+    """
+    agent = state["agents"][agent_id]
+    run = agent["runs"][run_id]
+    run["unknown-since"] = max(time_ms, run["last-seen"] + 1)
+    settle(agent)
+
+
+class _Group:
+    """The executions of one tool by one run with one status, as gathered from a batch."""
+
+    __slots__ = ("count", "durations", "latest")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.latest = 0
+        self.durations: list[float] = []
+
+
+class _Folding:
+    """One call of :func:`fold`: the state, the place in the journal, and what is gathered but not yet added."""
+
+    def __init__(self, state: State, journal: str) -> None:
+        self.state, self.journal = state, journal
+        self.writer = journal.split("/")[-1].rsplit(".", 2)[0]
+        self.position = state["journals"].setdefault(journal, {"offset": 0, "lines": 0})
+        self.line = self.position["lines"]
+        self.groups: dict[tuple[Any, Any, Any, Any], _Group] = {}
+        self.touched: dict[str, Agent] = {}
+        self.logs: list[dict[str, Any]] = []
+
+    def run(self, events: Sequence[Event | None]) -> None:
+        groups = self.groups
+        for event in events:
+            self.line += 1
+            if event is None:
+                self.problem("malformed-lines")
+                continue
+            if event.get("event") == "tool":
+                try:
+                    key = (event["agent"], event.get("run"), event["tool"], event.get("status", "ok"))
+                    group = groups.get(key)
+                    if group is None:
+                        group = groups[key] = _Group()
+                    time = event["time"]
+                    if group.latest < time <= MAX_TIME_MS:
+                        group.latest = int(time)
+                    group.count += 1
+                    duration = event.get("duration-ms")
+                    if duration is not None:
+                        group.durations.append(duration)
+                    if "log" in event or "error" in event or "invalid" in event:
+                        self.tool_extras(event)
+                except (KeyError, TypeError, Invalid):  # a field is missing, unhashable or not a number
+                    self.problem("invalid-values")
+            else:
+                self.other(event)
+        self.add_groups()
+        self.finish()
+
+    def problem(self, kind: str, count: int = 1) -> None:
+        problems = self.state["problems"]
+        problems[kind] = problems.get(kind, 0) + count
+
+    # -- tool executions -------------------------------------------------------------------------------------------
+
+    def tool_extras(self, event: Event) -> None:
+        if event.get("invalid"):
+            self.problem("invalid-values")
+        if event.get("log"):
+            self.log(event, event["agent"], "tool", tool=event["tool"], status=event.get("status", "ok"))
+        if event.get("error"):
+            self.note_error(self.agent(event["agent"]), _time(event["time"]), event["error"])
+
+    def add_groups(self) -> None:
+        for (agent_id, run_id, tool, status), group in self.groups.items():
+            if not isinstance(status, str) or not group.count:
+                self.problem("invalid-values", group.count)
+                continue
+            self.add_group(self.agent(agent_id), agent_id, run_id, text_of(tool), status_class(status), group)
+        self.groups.clear()
+
+    def add_group(self, agent: Agent, agent_id: Any, run_id: Any, tool: str, kind: str, group: _Group) -> None:
+        usable = _usable(group.durations)
+        if len(usable) < len(group.durations):
+            self.problem("invalid-values", len(group.durations) - len(usable))
+        batch = histogram.empty()
+        histogram.add_many(batch, usable)
+        tools = self.state["tools"]
+        if tool not in tools:
+            tools[tool] = new_tool_tally()
+        for tool_tally in (self.state["global"], tools[tool]):
+            histogram.merge(tool_tally["histogram"], batch)
+            _add(tool_tally, kind, group, batch)
+        if tool not in agent["tools"]:
+            agent["tools"][tool] = new_tally()
+        _add(agent["tools"][tool], kind, group, batch)
+        _add(agent, kind, group, batch)
+        self.note_tool(agent, group.latest, tool)
+        run = self.run_of(agent, run_id)
+        if run is not None:
+            _add(run["tally"], kind, group, batch)
+            run["last-seen"] = max(run["last-seen"], group.latest)
+
+    def note_tool(self, agent: Agent, time: int, tool: str) -> None:
+        if (time, tool) > (agent["current-tool-time"], agent["current-tool"] or ""):
+            agent["current-tool-time"], agent["current-tool"] = time, tool
+
+    # -- everything else -------------------------------------------------------------------------------------------
+
+    def other(self, event: Event) -> None:
+        try:
+            kind = event["event"]
+            rule = _RULES.get(kind)
+            if rule is None:
+                self.problem("unknown-events")
+                return
+            if event.get("invalid"):
+                self.problem("invalid-values")
+            rule(self, event)
+        except (Invalid, KeyError, TypeError):
+            self.problem("invalid-values")
+
+    def on_writer(self, event: Event) -> None:
+        """The header of a segment says who writes; it changes no figure."""
+
+    def on_lost(self, event: Event) -> None:
+        self.problem("lost-events", _count(event["count"]))
+
+    def on_start(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        self.add_groups()  # what this journal recorded before belongs to the run that was open then
+        run_id = _text(event["run"])
+        run = agent["runs"].setdefault(run_id, new_run())
+        if run["start-time"] is None:
+            run["start-time"] = time
+            self.count_run(agent, "started")
+            run["origin"] = {key: event[key] for key in _ORIGIN if event.get(key) is not None}
+            run["last-seen"] = max(run["last-seen"], time)
+            self.log(event, event["agent"], "start", status="running", run=run_id)
+        latest = agent["runs"].get(agent["latest-run"] or "")
+        if latest is None or (time, run_id) >= (latest["start-time"] or 0, agent["latest-run"] or ""):
+            agent["latest-run"] = run_id
+            agent["start-time"] = run["start-time"]
+            for key in _ORIGIN:
+                cast(dict[str, Any], agent)[key] = run["origin"].get(key)
+
+    def on_complete(self, event: Event) -> None:
+        outcome = event.get("status", "completed")
+        self.end(event, outcome if outcome in OUTCOMES else "failed", event.get("error"), "complete")
+
+    def on_crash(self, event: Event) -> None:
+        self.end(event, "crashed", event.get("error"), "crash")
+
+    def end(self, event: Event, outcome: str, error: object, name: str) -> None:
+        agent, time = self.seen(event, alive=outcome != "crashed")
+        self.add_groups()
+        run_id = self.run_id_of(agent, event.get("run")) or f"{self.writer}.line{self.line}"
+        run = agent["runs"].setdefault(run_id, new_run())
+        before = run["outcome"]
+        if before is not None and not _outranks(outcome, time, before, run["end-time"] or 0):
+            return
+        if before is not None:
+            self.count_run(agent, before, -1)
+        self.count_run(agent, outcome)
+        run["outcome"], run["end-time"] = outcome, time
+        run["outcome-error"] = None if error is None else text_of(error, MAX_TEXT)
+        run["last-seen"] = max(run["last-seen"], time)
+        self.log(event, event["agent"], name, status=outcome, run=run_id, message=run["outcome-error"])
+
+    def count_run(self, agent: Agent, what: str, step: int = 1) -> None:
+        for counts in (cast(dict[str, int], self.state["runs"]), cast(dict[str, int], agent["run-counts"])):
+            counts[what] += step
+
+    def on_activity(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        tool = event.get("tool")
+        if tool is not None:
+            self.note_tool(agent, time, text_of(tool))
+        self.touch_run(agent, event, time)
+        self.log(event, event["agent"], "activity", tool=tool, status=event.get("status", "ok"))
+
+    def on_waiting(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        run = self.touch_run(agent, event, time)
+        reason = text_of(event.get("reason"), MAX_TEXT)
+        if run is not None and (time, reason) > (run["waiting-since"] or -1, run["waiting-reason"] or ""):
+            run["waiting-since"], run["waiting-reason"] = time, reason
+        self.log(event, event["agent"], "waiting", status="waiting", message=reason)
+
+    def on_unknown(self, event: Event) -> None:
+        agent, time = self.seen(event, alive=False)
+        run = self.run_of(agent, event.get("run"))
+        if run is not None:
+            run["unknown-since"] = max(run["unknown-since"] or 0, time)
+
+    def on_message(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        self.touch_run(agent, event, time)
+        role = text_of(event.get("role"), 32)
+        for counts in (agent["messages"], self.state["messages"]):
+            counts[role] = counts.get(role, 0) + 1
+
+    def on_error(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        self.touch_run(agent, event, time)
+        message = text_of(event.get("message"), MAX_TEXT)
+        self.note_error(agent, time, message)
+        self.log(event, event["agent"], "error", status="error", message=message)
+
+    def note_error(self, agent: Agent, time: int, message: object) -> None:
+        text = text_of(message, MAX_TEXT)
+        agent["errors"] += 1
+        self.state["errors"] += 1
+        last = agent["last-error"]
+        if last is None or (time, text) > (last["time"], last["message"]):
+            agent["last-error"] = {"time": time, "message": text}
+
+    def on_llm(self, event: Event) -> None:
+        counts = {key: _count(event.get(key, 0)) for key in _TOKENS}
+        cost = event.get("cost-micros")
+        cost = None if cost is None else _count(cost)
+        agent, time = self.seen(event)
+        self.touch_run(agent, event, time)
+        state = self.state
+        sums = [agent["tokens"], state["tokens"], state["models"].setdefault(text_of(event.get("model")), new_usage())]
+        if event.get("phase") is not None:
+            sums.append(state["phases"].setdefault(text_of(event["phase"]), new_usage()))
+        for usage in sums:
+            _add_usage(usage, counts, cost, estimated=event.get("tokens-are") == "estimated")
+
+    def on_workflow(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        run = self.touch_run(agent, event, time)
+        names = event["steps"]
+        if not isinstance(names, list):
+            raise Invalid("steps is not a list")
+        if run is not None:
+            for index, name in enumerate(names[:MAX_STEPS]):
+                self.step(run, text_of(name), index)
+
+    def on_step_start(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        run = self.touch_run(agent, event, time)
+        step = self.step(run, text_of(event["step"])) if run is not None else None
+        if step is not None:
+            step["attempts"] += 1
+            step["started"] = max(step["started"] or 0, time)
+
+    def on_step_complete(self, event: Event) -> None:
+        agent, time = self.seen(event)
+        run = self.touch_run(agent, event, time)
+        step = self.step(run, text_of(event["step"])) if run is not None else None
+        status = text_of(event.get("status", "ok"), 32)
+        if step is not None and (time, status) >= (step["ended"] or 0, step["outcome"] or ""):
+            step["ended"], step["outcome"] = time, status
+
+    def step(self, run: Run, name: str, index: int | None = None) -> Step | None:
+        """The run's step of that name, made if there is room; a workflow gives it its place in the row."""
+        step = next((step for step in run["steps"] if step["id"] == name), None)
+        if step is None:
+            if len(run["steps"]) >= MAX_STEPS:
+                return None
+            step = new_step(name)
+            run["steps"].append(step)
+        if index is not None:
+            step["index"] = index if step["index"] is None else min(index, step["index"])
+        return step
+
+    # -- agents and runs -------------------------------------------------------------------------------------------
+
+    def agent(self, agent_id: Any) -> Agent:
+        """The agent of that name, made if it is new; its status is worked out again when the batch ends."""
+        agent = self.touched.get(agent_id)
+        if agent is None:
+            name = text_of(agent_id)
+            agents = self.state["agents"]
+            if name not in agents:
+                agents[name] = new_agent()
+            agent = self.touched[agent_id] = agents[name]
+        return agent
+
+    def seen(self, event: Event, *, alive: bool = True) -> tuple[Agent, int]:
+        """The event's agent and time; the agent was seen then, unless somebody else tells of it."""
+        time = _time(event["time"])
+        agent = self.agent(event["agent"])
+        if alive:
+            agent["last-seen"] = max(agent["last-seen"], time)
+        return agent, time
+
+    def touch_run(self, agent: Agent, event: Event, time: int) -> Run | None:
+        run = self.run_of(agent, event.get("run"))
+        if run is not None:
+            run["last-seen"] = max(run["last-seen"], time)
+        return run
+
+    def run_id_of(self, agent: Agent, run_id: Any) -> str | None:
+        """The run that an event names; without a name, this writer's latest open run of the agent, if there is one."""
+        if run_id is not None:
+            return _text(run_id)
+        mine = [
+            (run["start-time"] or 0, name)
+            for name, run in agent["runs"].items()
+            if run["outcome"] is None and owner_of(name) == self.writer
+        ]
+        return max(mine)[1] if mine else None
+
+    def run_of(self, agent: Agent, run_id: Any) -> Run | None:
+        found = self.run_id_of(agent, run_id)
+        return None if found is None else agent["runs"].setdefault(found, new_run())
+
+    # -- the end of a batch ----------------------------------------------------------------------------------------
+
+    def log(self, event: Event, agent_id: object, name: str, **fields: object) -> None:
+        entry: dict[str, Any] = {"timestamp": _time(event["time"]), "agent-id": text_of(agent_id), "event": name}
+        entry |= {key: text_of(value, MAX_TEXT) for key, value in fields.items() if value is not None}
+        if "run" not in entry and event.get("run") is not None:
+            entry["run"] = text_of(event["run"])
+        entry["id"] = f"{self.journal}:{self.line}"
+        self.logs.append(entry)
+
+    def finish(self) -> None:
+        self.position["lines"] = self.line
+        if self.logs:
+            logs = self.state["recent-logs"] + self.logs
+            logs.sort(key=_log_order)
+            self.state["recent-logs"] = logs[-LOG_ENTRIES:]
+        for agent in self.touched.values():
+            settle(agent)
+
+
+_RULES: dict[str, Callable[[_Folding, Event], None]] = {
+    "writer": _Folding.on_writer,
+    "lost": _Folding.on_lost,
+    "start": _Folding.on_start,
+    "complete": _Folding.on_complete,
+    "crash": _Folding.on_crash,
+    "activity": _Folding.on_activity,
+    "waiting": _Folding.on_waiting,
+    "unknown": _Folding.on_unknown,
+    "message": _Folding.on_message,
+    "error": _Folding.on_error,
+    "llm": _Folding.on_llm,
+    "workflow": _Folding.on_workflow,
+    "step-start": _Folding.on_step_start,
+    "step-complete": _Folding.on_step_complete,
+}
+
+
+def settle(agent: Agent) -> None:
+    """Work out what follows from an agent's runs: each run's status and steps, the agent's status and current step."""
+    best: tuple[int, int, str] | None = None
+    for run_id, run in agent["runs"].items():
+        run["status"] = _run_status(run)
+        for step in run["steps"]:
+            step["status"] = _step_status(step["started"], step["ended"], step["outcome"])
+        run["steps"].sort(key=_step_order)
+        rank = (_STATUS_RANK.get(run["status"], 0), run["start-time"] or run["last-seen"], run_id)
+        if best is None or rank > best:
+            best = rank
+    shown = agent["runs"][best[2]] if best is not None else None
+    agent["status"] = "unknown" if shown is None else shown["status"]
+    agent["waiting-reason"] = shown["waiting-reason"] if shown is not None and shown["status"] == "waiting" else None
+    running = [(step["started"] or 0, step["id"]) for step in shown["steps"] if step["status"] == "running"] if shown else []
+    agent["current-step"] = max(running)[1] if running else None
+
+
+_STATUS_RANK = {"running": 3, "waiting": 2, "unknown": 1}
+"""An agent runs while any of its runs does; where none is open, the latest run speaks."""
+
+
+def _run_status(run: Run) -> str:
+    if run["outcome"] is not None:
+        return run["outcome"]
+    if run["unknown-since"] is not None and run["unknown-since"] > run["last-seen"]:
+        return "unknown"
+    if run["waiting-since"] is not None and run["waiting-since"] >= run["last-seen"]:
+        return "waiting"
+    return "running"
+
+
+def _step_status(started: int | None, ended: int | None, outcome: str | None) -> str:
+    if ended is not None and ended >= (started or 0):
+        return {"success": "completed", "error": "failed"}.get(status_class(outcome or "ok"), "stopped")
+    return "pending" if started is None else "running"
+
+
+def _step_order(step: Step) -> tuple[int, int, str]:
+    """The workflow's order; steps that no workflow named come after it, in the order of their start."""
+    return MAX_STEPS if step["index"] is None else step["index"], step["started"] or MAX_TIME_MS, step["id"]
+
+
+def _outranks(outcome: str, time: int, before: str, before_time: int) -> bool:
+    """Whether an outcome replaces the one before: what the agent said beats what others concluded; a run ends once, so
+    otherwise the earlier one stays.
+    """
+    said, said_before = outcome != "crashed", before != "crashed"
+    if said != said_before:
+        return said
+    return (time, outcome) < (before_time, before)
+
+
+def _add(tally: Tally | ToolTally | Agent, kind: str, group: _Group, batch: histogram.Histogram) -> None:
+    sums = cast(dict[str, Any], tally)
+    sums[kind] += group.count
+    if kind != "interrupted":
+        sums["count"] += group.count
+    sums["timed"] += batch["n"]
+    sums["total-us"] = min(sums["total-us"] + batch["sum-us"], histogram.LARGEST_SUM_US)
+    sums["total-duration"] = sums["total-us"] / 1000
+    if group.latest > sums["last-seen"]:
+        sums["last-seen"] = group.latest
+
+
+def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estimated: bool) -> None:
+    sums = cast(dict[str, int], usage)
+    sums["requests"] += 1
+    for key, count in counts.items():
+        sums[key] += count
+    if estimated:
+        sums["estimated-tokens"] += sum(counts.values())
+    if cost is not None:
+        sums["cost-micros"] += cost
+        sums["priced-requests"] += 1
+
+
+def _usable(durations: list[float]) -> list[float]:
+    try:
+        if not durations or (min(durations) >= 0 and max(durations) <= histogram.LARGEST_MS):
+            return durations
+    except TypeError:  # a foreign writer put something else there
+        return [d for d in durations if isinstance(d, (int, float)) and histogram.valid_duration(d)]
+    return [d for d in durations if histogram.valid_duration(d)]
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise Invalid(f"count {value!r}")
+    return value
+
+
+def _time(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_TIME_MS:
+        raise Invalid(f"time {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise Invalid(f"run {value!r}")
+    return text_of(value)
+
+
+def _log_order(entry: dict[str, Any]) -> tuple[int, str, int]:
+    journal, _, line = entry["id"].rpartition(":")
+    return entry["timestamp"], journal, int(line)

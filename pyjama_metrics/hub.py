@@ -1,0 +1,303 @@
+"""The hub: one folder, and the order of steps in which its journals become ``metrics.json``.
+
+Everything with a rule in it is elsewhere: what an event means (`fold`), what is forgotten (`retention`), who is dead (`deaths`),
+what is in a file (`storage`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyjama_metrics import deaths, settings
+from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SnapshotUnreadable
+from pyjama_metrics.fold import fold
+from pyjama_metrics.retention import cleared, retain
+from pyjama_metrics.state import State
+from pyjama_metrics.storage import losses, segments
+from pyjama_metrics.storage.files import Signature
+from pyjama_metrics.storage.lock import FoldLock, HeldLock
+from pyjama_metrics.storage.segments import Claim, Segment
+from pyjama_metrics.storage.snapshot import Removed, SnapshotFile, SnapshotTooNew
+
+FOLD_BYTES = 2 * 1024 * 1024
+"""Journal bytes that one fold takes at most (some 15,000 events, some 50 ms), so that one agent is not made to work for all."""
+_LEAST_SHARE = 64 * 1024
+
+Projection = Callable[[str], int]
+"""How far a projection of the journals is durably past: the name of a segment to an offset in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReport:
+    """What one fold did.
+
+    Attributes:
+        events: journal lines that were added to the state.
+        caught_up: whether everything that the journals held when it began is in the snapshot now.
+        busy: whether another process was folding and this one did nothing.
+    """
+
+    events: int = 0
+    caught_up: bool = False
+    busy: bool = False
+
+
+class Hub:
+    """The hub in one folder.
+
+    An instance may be used by several threads of one process: the fold lock keeps threads apart as it keeps processes apart. It
+    holds no open file between two calls, so it may be carried over a fork.
+    """
+
+    def __init__(self, folder: str | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        """Args:
+        folder: the hub's folder; ``$PYJAMA_HOME`` or ``~/.pyjama`` where None. It is made when it is first written to.
+        clock: seconds since the epoch.
+        """
+        self.folder = settings.home() if folder is None else os.path.abspath(folder)
+        self.clock = clock
+        self.trouble: HubError | None = None
+        """Why the last ``read`` could not bring the figures up to date; None where it could."""
+        self.projections: list[Projection] = []
+        """Other projections of the journals: a segment stays until each of them is past its end."""
+        self._snapshot = SnapshotFile(self.folder, fsync=settings.fsync())
+        self._lock = FoldLock(self._snapshot.path + ".lock")
+        self._watch = deaths.Watch()
+        self._cached: tuple[Signature, State] | None = None
+
+    @property
+    def snapshot_path(self) -> str:
+        """The shared file, ``metrics.json``."""
+        return self._snapshot.path
+
+    @property
+    def lock_path(self) -> str:
+        """The file whose lock a fold holds."""
+        return self._lock.path
+
+    def lost_elsewhere(self) -> int:
+        """Events that processes could not record and could not tell in a journal either, as far as they left a note."""
+        return sum(losses.notes(self.folder).values())
+
+    # -- folding ---------------------------------------------------------------------------------------------------
+
+    def fold(self, wait: float | None = 0.0, *, max_bytes: int = FOLD_BYTES) -> FoldReport:
+        """Bring ``metrics.json`` closer to the journals, find dead owners, remove what is read and done with.
+
+        Args:
+            wait: seconds to wait while another process folds; 0 gives up at once, None waits as long as it takes.
+            max_bytes: journal bytes to take at most.
+
+        Raises:
+            FolderUnusable, SnapshotUnwritable: nothing was changed, nothing is lost, a later fold catches up.
+            SnapshotUnreadable: a newer version of pyjama-metrics wrote the snapshot.
+        """
+        while True:
+            try:
+                with self._lock.held(wait) as held:
+                    return self._fold(held, max_bytes)
+            except LockTimeout:
+                return FoldReport(busy=True)
+            except Removed:
+                continue  # somebody removed the snapshot or the folder meanwhile: begin again with what is there now
+            except OSError as error:
+                raise FolderUnusable(self.folder, error.strerror or str(error)) from error
+
+    def _fold(self, held: HeldLock, max_bytes: int) -> FoldReport:
+        state, exists = self._load()
+        start = {name: dict(at) for name, at in state["journals"].items()}
+        listed = segments.listing(self.folder)
+        folded, caught_up = self._add_new(state, listed, max_bytes)
+        if self._watch.look(state, self.folder, self._now()):
+            listed = segments.listing(self.folder)
+            folded += 1 + self._add_new(state, listed, max_bytes)[0]
+        if folded or not exists:
+            for name in state["journals"].keys() - {segment.name for segment in listed}:
+                del state["journals"][name]
+            retain(state, self._now())
+            self._publish(held, state, exists, start)
+            if exists:
+                # What the generation before had read to the end can never be needed again, even to restore from it.
+                self._remove_finished(listed, lambda name: start.get(name, {}).get("offset", 0))
+        else:
+            self._keep(state)
+        return FoldReport(folded, caught_up)
+
+    def _load(self) -> tuple[State, bool]:
+        """The state to go on from, and whether it is that of the snapshot in place."""
+        # Taken out while it is being changed: a fold that fails half way leaves a state that is no use any more.
+        cached, self._cached = self._cached, None
+        if cached is not None and cached[0] == self._snapshot.signature():
+            return cached[1], True
+        try:
+            state = self._snapshot.read()
+        except SnapshotTooNew:
+            raise
+        except SnapshotUnreadable:
+            return self._snapshot.restore(), False
+        return (self._snapshot.fresh(), False) if state is None else (state, True)
+
+    def _keep(self, state: State) -> None:
+        signature = self._snapshot.signature()
+        if signature is not None:
+            self._cached = (signature, state)
+
+    def _add_new(self, state: State, listed: list[Segment], budget: int) -> tuple[int, bool]:
+        """Fold what is new, a share of each journal in turn: (lines folded, whether nothing whole was left)."""
+        folded = 0
+        waiting = [segment for segment in listed if segment.size != _offset(state, segment.name)]
+        while waiting and budget > 0:
+            share = max(budget // len(waiting), _LEAST_SHARE)
+            unread = []
+            for segment in waiting:
+                taken = self._take(state, segment, share)
+                folded += taken
+                budget -= share
+                if taken and _offset(state, segment.name) < segment.size:
+                    unread.append(segment)
+            waiting = unread
+        return folded, not waiting
+
+    def _take(self, state: State, segment: Segment, share: int) -> int:
+        at = state["journals"].setdefault(segment.name, {"offset": 0, "lines": 0})
+        if segment.size < at["offset"]:
+            at["offset"] = 0  # somebody truncated it: what is in it now is new
+        try:
+            lines = segments.read_lines(segment.path, at["offset"], share)
+        except FileNotFoundError:
+            return 0  # removed since it was listed, by whoever removed the folder
+        if not lines:
+            return 0
+        parsed = segments.parse(lines)
+        fold(state, segment.name, parsed)
+        at["offset"] += len(lines)
+        return len(parsed)
+
+    def _publish(self, held: HeldLock, state: State, exists: bool, start: dict[str, dict[str, int]]) -> None:
+        before = state["generation"]
+        state["generation"], state["updated"] = before + 1, self._now()
+        if not held.is_in_place():
+            raise Removed  # the folder that we locked is gone; what we know belongs to it, not to the new one
+        try:
+            self._cached = (self._snapshot.write(state, replaces=exists), state)
+        except Removed:
+            # Events recorded after the removal may be in this very batch: read it again, into empty figures.
+            if held.is_in_place():
+                self._snapshot.keep_offsets(before, start)
+            raise
+
+    def _remove_finished(self, listed: list[Segment], before: Projection) -> None:
+        newest = segments.newest(listed)
+        for segment in listed:
+            followed = newest[segment.writer].number > segment.number
+            if not followed and segment.writer not in self._watch.final:
+                continue
+            if all(past(segment.name) >= segment.size for past in (before, *self.projections)):
+                self._remove(segment, followed)
+
+    def _remove(self, segment: Segment, followed: bool) -> None:
+        try:
+            with Claim(segment) as claim:
+                if (followed or claim.is_final) and claim.holds_lock and not claim.unread(segment.size):
+                    claim.remove()
+        except FileNotFoundError:
+            return  # gone already
+
+    def _now(self) -> int:
+        return int(self.clock() * 1000)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Fold until everything that any process had recorded when this was called is in ``metrics.json``.
+
+        Args:
+            timeout: seconds to try; None tries until it is done.
+
+        Returns:
+            Whether it is done. Raises as ``fold`` does.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self.fold(left, max_bytes=4 * FOLD_BYTES).caught_up:
+                return True
+            if left == 0.0:
+                return False
+
+    def read(self, fresh: bool = True, *, timeout: float = 5.0) -> State:
+        """The state, as a copy of the caller's own.
+
+        Args:
+            fresh: fold first. Where that fails (a full disk, a folder that may only be read) the figures are those of the last
+                fold, and ``trouble`` says why.
+            timeout: seconds to spend on being fresh.
+
+        Raises:
+            SnapshotUnreadable, FolderUnusable: there is a snapshot and it cannot be read.
+        """
+        self.trouble = None
+        if fresh:
+            try:
+                self.flush(timeout)
+            except HubError as error:
+                self.trouble = error
+        state = self._snapshot.read()
+        if state is None:
+            if self.trouble is not None:
+                raise self.trouble
+            return self._snapshot.fresh()
+        return state
+
+    def pending(self) -> bool:
+        """Whether a fold may have something to do: unread bytes, no snapshot, or owners to look after. Cheap; takes no lock."""
+        cached = self._cached
+        if cached is None or self._snapshot.signature() != cached[0]:
+            return True
+        try:
+            listed = segments.listing(self.folder)
+        except OSError as error:
+            raise FolderUnusable(self.folder, error.strerror or str(error)) from error
+        return (bool(listed) and self._watch.is_due) or any(s.size != _offset(cached[1], s.name) for s in listed)
+
+    # -- clearing and checking -------------------------------------------------------------------------------------
+
+    def clear(self, timeout: float = 10.0) -> None:
+        """Start the figures anew: everything counted so far goes, open runs stay as running with nothing counted.
+
+        Agents may record all the while; what they record after this began is counted in full.
+
+        Raises:
+            LockTimeout: another process held the lock for ``timeout`` seconds.
+            FolderUnusable, SnapshotUnwritable: nothing was cleared.
+        """
+        try:
+            with self._lock.held(timeout) as held:
+                state, _ = self._load()
+                listed = segments.listing(self.folder)
+                self._add_new(state, listed, 2**62)
+                start = {name: dict(at) for name, at in state["journals"].items()}
+                self._publish(held, cleared(state), False, start)
+                self._snapshot.keep_as_previous()
+            losses.clear_notes(self.folder)
+        except OSError as error:
+            raise FolderUnusable(self.folder, error.strerror or str(error)) from error
+
+    def writers(self) -> list[segments.WriterInfo]:
+        """Who writes, or wrote and is not yet removed. Raises OSError."""
+        return segments.writers(self.folder, self._cached_offsets())
+
+    def _cached_offsets(self) -> dict[str, int]:
+        try:
+            state = self._snapshot.read()
+        except HubError:
+            state = None
+        return {} if state is None else {name: at["offset"] for name, at in state["journals"].items()}
+
+
+def _offset(state: State, name: str) -> int:
+    at = state["journals"].get(name)
+    return 0 if at is None else at["offset"]

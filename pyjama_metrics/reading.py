@@ -1,0 +1,54 @@
+"""The reading side of the front door: fresh figures as plain dictionaries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyjama_metrics import queries, recorder
+from pyjama_metrics.hub import Hub
+from pyjama_metrics.state import State
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Bring everything recorded so far, by any process, into ``metrics.json``.
+
+    Args:
+        timeout: seconds to try; None tries until it is done.
+
+    Returns:
+        Whether it is done.
+
+    Raises:
+        FolderUnusable, SnapshotUnwritable, SnapshotUnreadable: it cannot be done; nothing is lost.
+    """
+    recorder.look_after_journal()
+    return Hub().flush(timeout)
+
+
+def read_metrics() -> State:
+    """The whole of ``metrics.json``, fresh, as plain dictionaries of the caller's own (``docs/metrics-json.md``).
+
+    Raises:
+        FolderUnusable, SnapshotUnreadable: there is nothing that could be read.
+    """
+    recorder.look_after_journal()
+    return Hub().read()
+
+
+def get_dashboard_data() -> dict[str, Any]:
+    """What the page shows, fresh: ``{"agents", "metrics", "recent-logs", …}`` (``docs/http.md``). Raises as `read_metrics`."""
+    recorder.look_after_journal()
+    hub = Hub()
+    state = hub.read()
+    data: dict[str, Any] = queries.as_json(queries.dashboard(state, int(hub.clock() * 1000)))
+    return data
+
+
+def clear_metrics() -> None:
+    """Start the figures anew, for all processes; open runs stay as running, with nothing counted. Settings stay.
+
+    Raises:
+        LockTimeout, FolderUnusable, SnapshotUnwritable: nothing was cleared.
+    """
+    recorder.look_after_journal()
+    Hub().clear()

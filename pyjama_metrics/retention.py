@@ -1,0 +1,106 @@
+"""What leaves the state so that it stays bounded: old finished agents, old runs, seldom-seen tools.
+
+Kept apart from the fold, because forgetting depends on when one looks and the laws of the fold do not bend to that. Nothing is
+lost from the totals: ``global``, ``runs``, ``tokens`` keep counting, and ``evicted`` says how much left.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pyjama_metrics.state import Agent, State, new_agent, new_run, new_state, new_tally
+
+MAX_AGENTS = 500
+"""Agents kept, as long as at least that many are not open; open ones go only beyond ``MAX_OPEN_AGENTS``."""
+MAX_OPEN_AGENTS = 2_000
+MAX_TOOLS = 500
+"""Tools kept in ``tools``."""
+MAX_AGENT_TOOLS = 50
+"""Tools kept of one agent."""
+MAX_MODELS = 200
+MAX_FINISHED_RUNS = 5
+"""Finished runs kept of one agent; all of its open ones stay, up to ``MAX_OPEN_RUNS``."""
+MAX_OPEN_RUNS = 100
+MAX_AGE_MS = 7 * 24 * 3600 * 1000
+"""A finished agent that was not seen for a week leaves."""
+
+OPEN = frozenset({"running", "waiting"})
+
+
+def retain(state: State, now_ms: int) -> bool:
+    """Let go of what is beyond the limits, in place; whether anything went.
+
+    Args:
+        state: a state with its statuses worked out.
+        now_ms: the time of looking, in milliseconds since the epoch.
+    """
+    before = sum(state["evicted"].values())
+    for agent in state["agents"].values():
+        if len(agent["runs"]) > MAX_FINISHED_RUNS:
+            _retain_runs(state, agent)
+        _drop(agent["tools"], MAX_AGENT_TOOLS)
+    _retain_agents(state, now_ms)
+    state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
+    state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
+    _drop(state["phases"], MAX_MODELS)
+    _drop(state["messages"], MAX_AGENT_TOOLS)
+    return bool(sum(state["evicted"].values()) > before)
+
+
+def cleared(state: State) -> State:
+    """The figures at zero, and the offsets as they are; of the agents only the open runs stay, with nothing counted."""
+    empty = new_state()
+    empty["generation"], empty["journals"] = state["generation"], state["journals"]
+    for name, agent in state["agents"].items():
+        open_runs = {run_id: run for run_id, run in agent["runs"].items() if run["outcome"] is None}
+        if open_runs:
+            kept = cast(dict[str, Any], empty["agents"].setdefault(name, new_agent()))
+            kept |= {key: value for key, value in agent.items() if key in _IDENTITY}
+            kept["runs"] = {run_id: {**new_run(), **run, "tally": new_tally()} for run_id, run in open_runs.items()}
+    return empty
+
+
+_IDENTITY = frozenset(
+    {"status", "start-time", "last-seen", "waiting-reason", "current-step", "latest-run", "parent", "parent-agent"}
+    | {"source", "host", "pid", "cwd", "labels", "spec", "tmux-pane"}
+)
+
+
+def _retain_runs(state: State, agent: Agent) -> None:
+    by_age = sorted(agent["runs"], key=lambda name: (agent["runs"][name]["last-seen"], name), reverse=True)
+    is_open = {name: agent["runs"][name]["outcome"] is None for name in by_age}
+    kept = [name for name in by_age if is_open[name]][:MAX_OPEN_RUNS]
+    kept += [name for name in by_age if not is_open[name]][:MAX_FINISHED_RUNS]
+    for name in set(by_age) - set(kept):
+        del agent["runs"][name]
+        state["evicted"]["runs"] += 1
+
+
+def _retain_agents(state: State, now_ms: int) -> None:
+    agents = state["agents"]
+    finished = {name for name, agent in agents.items() if agent["status"] not in OPEN}
+    leaving = {name for name in finished if now_ms - agents[name]["last-seen"] > MAX_AGE_MS}
+    excess = len(agents) - MAX_AGENTS
+    if excess > 0:
+        oldest_first = sorted(agents, key=lambda name: (name not in finished, agents[name]["last-seen"], name))
+        leaving |= set(oldest_first[: min(excess, len(finished))])
+        leaving |= set(oldest_first[: max(0, len(agents) - MAX_OPEN_AGENTS)])
+    for name in leaving:
+        state["evicted"]["agents"] += 1
+        state["evicted"]["executions"] += agents[name]["count"]
+        del agents[name]
+
+
+def _drop(rows: dict[str, Any], limit: int) -> int:
+    """Remove the rows beyond ``limit`` that counted least; how many went."""
+    excess = len(rows) - limit
+    if excess <= 0:
+        return 0
+
+    def weight(name: str) -> tuple[int, int, str]:
+        row = rows[name]
+        return (row, 0, name) if isinstance(row, int) else (row.get("last-seen", 0), row.get("count", 0), name)
+
+    for name in sorted(rows, key=weight)[:excess]:
+        del rows[name]
+    return excess

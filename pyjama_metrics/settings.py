@@ -1,0 +1,43 @@
+"""Every setting, in one table, read in one place.
+
+The table is compared with ``docs/settings.md`` by a test. Reading is cheap and light, because it stands on the write road.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class Setting:
+    """One environment variable: its name, its default in words, and what it does."""
+
+    __slots__ = ("default", "help", "name")
+
+    def __init__(self, name: str, default: str, help: str) -> None:
+        self.name, self.default, self.help = name, default, help
+
+
+SETTINGS = (
+    Setting("PYJAMA_HOME", "~/.pyjama", "Folder of the hub: the shared file, its lock and the journals."),
+    Setting("PYJAMA_FSYNC", "0", "1: every event and every snapshot is forced to the disk (survives power loss; slow)."),
+    Setting("PYJAMA_STRICT", "0", "1: what cannot be recorded raises RecordingFailed instead of being counted; for tests."),
+    Setting("PYJAMA_RUN", "set by a running agent", "Run id of the agent that started this process: the parent of its runs."),
+    Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
+)
+
+_ON = frozenset({"1", "true", "yes", "on"})
+
+
+def home() -> str:
+    """The hub's folder as an absolute path: ``$PYJAMA_HOME``, else ``~/.pyjama``. It need not exist."""
+    return os.path.abspath(os.path.expanduser(os.environ.get("PYJAMA_HOME") or "~/.pyjama"))
+
+
+def fsync() -> bool:
+    """Whether events and snapshots are forced to the disk."""
+    return os.environ.get("PYJAMA_FSYNC", "").lower() in _ON
+
+
+def strict() -> bool:
+    """Whether an event that cannot be recorded raises."""
+    return os.environ.get("PYJAMA_STRICT", "").lower() in _ON

@@ -1,0 +1,292 @@
+"""The state of a hub: the shape of ``metrics.json``, as types and as empty values.
+
+Plain dictionaries with kebab-case keys, so that reading and writing the file is one call. Times are milliseconds since the
+epoch, durations milliseconds; sums are integers (microseconds, micro-dollars), because integers add up to the same in any
+order and floats do not: ``total-duration`` is derived from ``total-us``. ``docs/metrics-json.md`` describes each key.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from pyjama_metrics.events import FORMAT
+from pyjama_metrics.histogram import Histogram, empty
+
+Usage = TypedDict(
+    "Usage",
+    {
+        "requests": int,
+        "input-tokens": int,
+        "output-tokens": int,
+        "cache-read-tokens": int,
+        "cache-write-tokens": int,
+        "estimated-tokens": int,
+        "cost-micros": int,
+        "priced-requests": int,
+    },
+)
+"""Sums of model calls. ``cost-micros`` sums what the sources reported, in ``priced-requests`` of the ``requests``."""
+
+Tally = TypedDict(
+    "Tally",
+    {
+        "count": int,
+        "success": int,
+        "error": int,
+        "interrupted": int,
+        "timed": int,
+        "total-us": int,
+        "total-duration": float,
+        "last-seen": int,
+    },
+)
+"""Counts of tool executions: ``count`` = ``success`` + ``error``; ``interrupted`` stands apart; ``timed`` had a duration."""
+
+ToolTally = TypedDict(
+    "ToolTally",
+    {
+        "count": int,
+        "success": int,
+        "error": int,
+        "interrupted": int,
+        "timed": int,
+        "total-us": int,
+        "total-duration": float,
+        "last-seen": int,
+        "histogram": Histogram,
+    },
+)
+"""A tally with the distribution of its durations."""
+
+
+class Step(TypedDict):
+    """One step of a run's workflow: ``pending``, ``running``, ``completed``, ``failed`` or ``stopped``."""
+
+    id: str
+    index: int | None
+    status: str
+    started: int | None
+    ended: int | None
+    outcome: str | None
+    attempts: int
+
+
+Run = TypedDict(
+    "Run",
+    {
+        "status": str,
+        "start-time": int | None,
+        "end-time": int | None,
+        "last-seen": int,
+        "outcome": str | None,
+        "outcome-error": str | None,
+        "waiting-since": int | None,
+        "waiting-reason": str | None,
+        "unknown-since": int | None,
+        "tally": Tally,
+        "steps": list[Step],
+        "origin": dict[str, Any],
+    },
+)
+"""One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels."""
+
+
+class RunCounts(TypedDict):
+    """Runs that began, and runs that ended by how they ended."""
+
+    started: int
+    completed: int
+    failed: int
+    crashed: int
+    stopped: int
+
+
+Agent = TypedDict(
+    "Agent",
+    {
+        "status": str,
+        "start-time": int | None,
+        "last-seen": int,
+        "count": int,
+        "success": int,
+        "error": int,
+        "interrupted": int,
+        "timed": int,
+        "total-us": int,
+        "total-duration": float,
+        "current-tool": str | None,
+        "current-tool-time": int,
+        "current-step": str | None,
+        "waiting-reason": str | None,
+        "errors": int,
+        "last-error": dict[str, Any] | None,
+        "messages": dict[str, int],
+        "tokens": Usage,
+        "tools": dict[str, Tally],
+        "run-counts": RunCounts,
+        "runs": dict[str, Run],
+        "latest-run": str | None,
+        "parent": str | None,
+        "parent-agent": str | None,
+        "source": str | None,
+        "host": str | None,
+        "pid": int | None,
+        "cwd": str | None,
+        "labels": dict[str, str] | None,
+        "spec": Any,
+        "tmux-pane": str | None,
+    },
+)
+"""A name that a user gave, over all its runs; from ``parent`` on it says what the latest run's start told."""
+
+State = TypedDict(
+    "State",
+    {
+        "format": int,
+        "generation": int,
+        "updated": int,
+        "agents": dict[str, Agent],
+        "global": ToolTally,
+        "tools": dict[str, ToolTally],
+        "runs": RunCounts,
+        "tokens": Usage,
+        "models": dict[str, Usage],
+        "phases": dict[str, Usage],
+        "messages": dict[str, int],
+        "errors": int,
+        "recent-logs": list[dict[str, Any]],
+        "evicted": dict[str, int],
+        "problems": dict[str, int],
+        "journals": dict[str, dict[str, int]],
+    },
+)
+
+
+def new_usage() -> Usage:
+    """No model call yet."""
+    return {
+        "requests": 0,
+        "input-tokens": 0,
+        "output-tokens": 0,
+        "cache-read-tokens": 0,
+        "cache-write-tokens": 0,
+        "estimated-tokens": 0,
+        "cost-micros": 0,
+        "priced-requests": 0,
+    }
+
+
+def new_tally() -> Tally:
+    """No execution yet."""
+    return {
+        "count": 0,
+        "success": 0,
+        "error": 0,
+        "interrupted": 0,
+        "timed": 0,
+        "total-us": 0,
+        "total-duration": 0.0,
+        "last-seen": 0,
+    }
+
+
+def new_tool_tally() -> ToolTally:
+    """No execution yet, and no duration."""
+    return {**new_tally(), "histogram": empty()}
+
+
+def new_run_counts() -> RunCounts:
+    """No run yet."""
+    return {"started": 0, "completed": 0, "failed": 0, "crashed": 0, "stopped": 0}
+
+
+def new_run() -> Run:
+    """A run of which nothing is known but its id."""
+    return {
+        "status": "running",
+        "start-time": None,
+        "end-time": None,
+        "last-seen": 0,
+        "outcome": None,
+        "outcome-error": None,
+        "waiting-since": None,
+        "waiting-reason": None,
+        "unknown-since": None,
+        "tally": new_tally(),
+        "steps": [],
+        "origin": {},
+    }
+
+
+def new_step(name: str) -> Step:
+    """A step that has not begun."""
+    return {
+        "id": name,
+        "index": None,
+        "status": "pending",
+        "started": None,
+        "ended": None,
+        "outcome": None,
+        "attempts": 0,
+    }
+
+
+def new_agent() -> Agent:
+    """An agent of which nothing is known but its name."""
+    return {
+        "status": "unknown",
+        "start-time": None,
+        "current-tool": None,
+        "current-tool-time": 0,
+        "current-step": None,
+        "waiting-reason": None,
+        "errors": 0,
+        "last-error": None,
+        "messages": {},
+        "tokens": new_usage(),
+        "tools": {},
+        "run-counts": new_run_counts(),
+        "runs": {},
+        "latest-run": None,
+        "parent": None,
+        "parent-agent": None,
+        "source": None,
+        "host": None,
+        "pid": None,
+        "cwd": None,
+        "labels": None,
+        "spec": None,
+        "tmux-pane": None,
+        **new_tally(),
+    }
+
+
+def new_state() -> State:
+    """The state of a hub in which nothing has happened."""
+    return {
+        "format": FORMAT,
+        "generation": 0,
+        "updated": 0,
+        "agents": {},
+        "global": new_tool_tally(),
+        "tools": {},
+        "runs": new_run_counts(),
+        "tokens": new_usage(),
+        "models": {},
+        "phases": {},
+        "messages": {},
+        "errors": 0,
+        "recent-logs": [],
+        "evicted": {"agents": 0, "runs": 0, "tools": 0, "models": 0, "executions": 0},
+        "problems": {"malformed-lines": 0, "unknown-events": 0, "invalid-values": 0, "lost-events": 0},
+        "journals": {},
+    }
+
+
+def is_state(value: object) -> bool:
+    """Whether a parsed document has the shape of a state: ours, of this format, with its main parts in place."""
+    return (
+        isinstance(value, dict)
+        and value.get("format") == FORMAT
+        and all(isinstance(value.get(key), type(part)) for key, part in new_state().items())
+    )

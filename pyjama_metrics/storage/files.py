@@ -1,0 +1,63 @@
+"""Folders and files of the hub: private from their first moment, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+Signature = tuple[int, int, int]
+"""(inode, modification time in ns, size): as long as it is the same, so is the file's content."""
+
+
+def make_folder(path: str) -> None:
+    """Create ``path`` (0700) and, where missing, the folders above it. Raises OSError."""
+    if not os.path.isdir(path):
+        # makedirs gives its mode to the last folder only, so the folders above keep the user's usual mode.
+        os.makedirs(path, FOLDER_MODE, exist_ok=True)
+
+
+def signature(path: str) -> Signature | None:
+    """The file's signature, or None where there is no such file. Raises OSError for anything else."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, however many calls it takes. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_beside(path: str, data: bytes, *, fsync: bool = False) -> str:
+    """Write ``data`` to a new private file ``<path>.tmp`` and return that name; ``os.replace`` then publishes it.
+
+    The name is fixed, so that a killed writer leaves at most one such file: call it under the lock that guards ``path``.
+    Raises OSError, after removing what was half written.
+    """
+    beside = path + ".tmp"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    try:
+        write_all(descriptor, data)
+        if fsync:
+            os.fsync(descriptor)
+    except OSError:
+        os.unlink(beside)
+        raise
+    finally:
+        os.close(descriptor)
+    return beside
+
+
+def remove(path: str) -> bool:
+    """Remove a file; False where somebody else was faster, which is fine for every caller."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""The journal of an external session: a shell, or a program that runs one short process per event.
+
+The session's owner is another process (the shell), named in the header by pid and start time. Each writer opens the newest
+segment, takes a shared lock, appends one write and closes: the lock keeps the segment from being removed in between, and
+shared locks do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pyjama_metrics.storage import descriptors, files, owners
+from pyjama_metrics.storage.journal import SEGMENT_BYTES, header_line
+
+
+class SessionJournal:
+    """Append to the journal of the session that the process ``pid`` owns.
+
+    Offers what the recorder needs of :class:`pyjama_metrics.storage.journal.Journal`; safe for any number of processes and
+    threads at once.
+    """
+
+    def __init__(self, folder: str, label: str, *, pid: int, fsync: bool) -> None:
+        """Find or make nothing yet: the file is made by the first event."""
+        self.folder = os.path.join(folder, "journal")
+        self.pid = pid
+        self.writer = f"{label}-{pid}-{owners.process_start(pid) or 0:x}"
+        self.fsync = fsync
+        self.torn = False
+
+    def append(self, line: bytes) -> None:
+        """Append whole lines in one write. Raises OSError when the disk did not take all of it."""
+        while not self._appended(line):
+            pass
+
+    def _appended(self, line: bytes) -> bool:
+        files.make_folder(os.path.dirname(self.folder))
+        files.make_folder(self.folder)
+        path = self._newest_segment() or self._new_segment()
+        try:
+            descriptor = descriptors.open_carrier(path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError:
+            return False  # whoever folds removed it since we looked: the next turn makes a new one
+        try:
+            if not owners.try_lock(descriptor, shared=True):
+                _wait_shared(descriptor)
+            if os.fstat(descriptor).st_nlink == 0:
+                return False
+            data = line if _ends_whole(descriptor) else b"\n" + line
+            files.write_all(descriptor, data)
+            if self.fsync:
+                os.fsync(descriptor)
+        finally:
+            descriptors.close_carrier(descriptor)
+        return True
+
+    def keep(self) -> None:
+        """Nothing to look after: each event opens the file anew."""
+
+    def close(self) -> None:
+        """Nothing is open between two events."""
+
+    def _newest_segment(self) -> str | None:
+        prefix = self.writer + "."
+        numbers = [
+            int(middle)
+            for name in os.listdir(self.folder)
+            if name.startswith(prefix) and name.endswith(".jsonl") and (middle := name[len(prefix) : -6]).isdigit()
+        ]
+        if not numbers:
+            return None
+        path = os.path.join(self.folder, f"{prefix}{max(numbers)}.jsonl")
+        found = files.signature(path)
+        return path if found is not None and found[2] <= SEGMENT_BYTES else None
+
+    def _new_segment(self) -> str:
+        # The number is a time, not a count: a removed segment's number must not come again, as its offset may still be kept.
+        number = time.time_ns() // 1_000_000
+        hidden = os.path.join(self.folder, f".{self.writer}.{number}.{os.getpid()}.new")
+        path = os.path.join(self.folder, f"{self.writer}.{number}.jsonl")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(hidden, flags, files.FILE_MODE)
+        try:
+            files.write_all(descriptor, header_line("session", self.writer, number, self.pid, number))
+            os.link(hidden, path)
+        except FileExistsError:
+            pass  # another process of the session made the same one in the same millisecond: that one serves
+        finally:
+            os.close(descriptor)
+            files.remove(hidden)
+        return path
+
+
+def _wait_shared(descriptor: int) -> None:
+    import fcntl
+
+    # Only whoever removes or closes the journal holds it exclusively, for some microseconds: the kernel waits better than we.
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _ends_whole(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

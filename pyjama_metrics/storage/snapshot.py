@@ -1,0 +1,167 @@
+"""``metrics.json``: read whole, replaced whole, restored from the generation before it when it is damaged.
+
+Beside it lie ``metrics.json.prev`` (a hard link to the generation before) and ``journal/offsets.json``, a small copy of the
+journal offsets. The offsets that count are inside the snapshot, so one ``os.replace`` moves state and offsets together, and
+a fold that dies half way is repeated, never counted twice. The copy serves only where the user removed the snapshot: the figures
+then start at zero, but from where the journals were read to, so that nothing old comes back. It is written before the
+snapshot, because a copy that lags would bring old events back.
+
+All functions of :class:`SnapshotFile` that change something must be called under the fold lock.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import cast
+
+from pyjama_metrics import events
+from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
+from pyjama_metrics.state import State, is_state, new_state
+from pyjama_metrics.storage import files, json
+from pyjama_metrics.storage.files import Signature
+
+
+class Removed(Exception):
+    """The snapshot was removed while its successor was in the making; the caller starts from empty figures."""
+
+
+class SnapshotFile:
+    """The snapshot of the hub in ``folder``. Reading needs no lock, at any moment, in any process."""
+
+    def __init__(self, folder: str, *, fsync: bool) -> None:
+        self.path = os.path.join(folder, "metrics.json")
+        self.previous = self.path + ".prev"
+        self.offsets = os.path.join(folder, "journal", "offsets.json")
+        self.fsync = fsync
+        self.restored: str | None = None
+
+    def signature(self) -> Signature | None:
+        """What tells this generation of the file from every other; None where there is none. Raises FolderUnusable."""
+        try:
+            return files.signature(self.path)
+        except OSError as error:
+            raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
+
+    def read(self) -> State | None:
+        """The state in the file; None where there is no file.
+
+        Raises:
+            SnapshotUnreadable: what is there is not a snapshot of this version.
+            FolderUnusable: the operating system does not let us read it.
+        """
+        return self._read(self.path)
+
+    def _read(self, path: str) -> State | None:
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        except IsADirectoryError as error:
+            raise SnapshotUnreadable(path, "it is a folder") from error
+        except OSError as error:
+            raise FolderUnusable(os.path.dirname(path), error.strerror or str(error)) from error
+        return _state_in(path, data)
+
+    def fresh(self) -> State:
+        """Empty figures that go on where the journals were read to when the snapshot was removed."""
+        state = new_state()
+        try:
+            with open(self.offsets, "rb") as file:
+                kept = json.loads(file.read())
+            generation = int(kept["generation"])
+            journals = {name: {"offset": int(at["offset"]), "lines": int(at["lines"])} for name, at in kept["journals"].items()}
+            state["generation"], state["journals"] = generation, journals
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            # No copy, or a damaged one: the journals that are still there are read from their beginning, which shows more
+            # than was asked for, but loses nothing.
+            pass
+        return state
+
+    def restore(self) -> State:
+        """Set an unreadable snapshot aside and return the state to go on from.
+
+        That is the generation before, whose older offsets make the next fold read again what the damaged one had read; where
+        that is unreadable too, empty figures and the journals from their beginning. Raises FolderUnusable.
+        """
+        aside = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}"
+        try:
+            os.rename(self.path, aside)
+        except OSError as error:
+            raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
+        self.restored = aside
+        try:
+            before = self._read(self.previous)
+        except SnapshotUnreadable:
+            before = None
+        if before is None:
+            before = new_state()
+            # The generation still only grows: readers take a smaller one for an older state.
+            before["generation"] = self.fresh()["generation"]
+        before["problems"]["restored-snapshots"] = before["problems"].get("restored-snapshots", 0) + 1
+        return before
+
+    def write(self, state: State, *, replaces: bool) -> Signature:
+        """Publish ``state`` as the next generation.
+
+        Args:
+            state: its ``generation`` is what readers see.
+            replaces: whether it was made from the snapshot that is there; then that one becomes the generation before.
+
+        Raises:
+            Removed: ``replaces``, but somebody removed the file meanwhile.
+            SnapshotUnwritable: the disk is full, or we may not write; the snapshot there is whole.
+        """
+        try:
+            self.keep_offsets(state["generation"], state["journals"])
+            beside = files.write_beside(self.path, json.dumps(state), fsync=self.fsync)
+            if replaces:
+                self._keep_previous()
+            os.replace(beside, self.path)
+        except (OSError, ValueError) as error:
+            raise SnapshotUnwritable(self.path, getattr(error, "strerror", None) or str(error)) from error
+        written = self.signature()
+        if written is None:
+            raise Removed
+        return written
+
+    def keep_offsets(self, generation: int, journals: dict[str, dict[str, int]]) -> None:
+        """Write the copy of the offsets from which to go on should the snapshot be removed. Raises OSError."""
+        files.make_folder(os.path.dirname(self.offsets))
+        data = json.dumps({"generation": generation, "journals": journals})
+        os.replace(files.write_beside(self.offsets, data), self.offsets)
+
+    def keep_as_previous(self) -> None:
+        """Make the snapshot its own predecessor: after a clear nothing older may come back. Raises OSError."""
+        files.remove(self.previous)
+        os.link(self.path, self.previous)
+
+    def _keep_previous(self) -> None:
+        link = self.previous + ".tmp"
+        files.remove(link)
+        try:
+            os.link(self.path, link)
+        except FileNotFoundError:
+            raise Removed from None
+        os.replace(link, self.previous)
+
+
+def _state_in(path: str, data: bytes) -> State:
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        reason = "it is empty" if not data else f"it is not JSON ({error})"
+        raise SnapshotUnreadable(path, reason) from error
+    if isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > events.FORMAT:
+        raise SnapshotTooNew(path, f"a newer version of pyjama-metrics wrote it (format {value['format']})")
+    if not is_state(value):
+        raise SnapshotUnreadable(path, "it is JSON, but not a snapshot of pyjama-metrics")
+    return cast(State, value)
+
+
+class SnapshotTooNew(SnapshotUnreadable):
+    """A newer version wrote the snapshot: it is whole, and must not be set aside."""
+
+    def __str__(self) -> str:
+        return f"Cannot read {self.path}: {self.reason}. It was left as it is; upgrade pyjama-metrics here."

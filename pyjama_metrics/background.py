@@ -7,8 +7,10 @@ Without events it sleeps without a timeout: an idle process wakes for nothing.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from _queue import SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ SETTLE = 0.05
 """Seconds before the first fold: the thread's imports must not hold up the first calls of the agent."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries where folding fails (a full disk, a read-only folder), after growing from ``PACE``."""
+FORK_WAIT = 5.0
+"""Seconds that a fork waits at most for an import that the thread is in the middle of."""
+
+_importing = threading.RLock()
+"""Held while the thread imports the read road, and over each fork. A child of a fork in the middle of an import would find the
+module half made and locked by a thread that it does not have, and wait for ever where it imports the same module.
+"""
 
 
 class BackgroundFold:
@@ -39,7 +48,8 @@ class BackgroundFold:
         """Whether a fold is due. The recorder reads it without a lock and calls ``wake`` where it is false."""
         self._folder, self._keep = folder, keep
         self._hub: Hub | None = None
-        self._woken = threading.Event()
+        # Not a threading.Event: its set() takes a lock that a signal handler, or a __del__, must not take a second time.
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self._stopping = threading.Event()
         self._pause = PACE
         self.thread = threading.Thread(target=self._run, name="pyjama-metrics-fold", daemon=True)
@@ -48,12 +58,12 @@ class BackgroundFold:
     def wake(self) -> None:
         """An event was recorded: fold soon."""
         self.pending = True
-        self._woken.set()
+        self._woken.put(None)
 
     def stop(self, timeout: float) -> None:
         """End the thread, waiting at most ``timeout`` seconds for a fold that is under way."""
         self._stopping.set()
-        self._woken.set()
+        self._woken.put(None)
         self.thread.join(timeout)
 
     def last_fold(self, timeout: float) -> None:
@@ -71,7 +81,8 @@ class BackgroundFold:
     def hub(self) -> Hub:
         """The hub, loaded on first use: the read road is none of a recording thread's business."""
         if self._hub is None:
-            from pyjama_metrics.hub import Hub
+            with _importing:
+                from pyjama_metrics.hub import Hub
 
             self._hub = Hub(self._folder)
         return self._hub
@@ -79,8 +90,7 @@ class BackgroundFold:
     def _run(self) -> None:
         self._stopping.wait(SETTLE)
         while not self._stopping.is_set():
-            self._woken.wait()
-            self._woken.clear()
+            self._woken.get()
             self._stopping.wait(self._until_due())
             if self._stopping.is_set():
                 return
@@ -106,3 +116,29 @@ class BackgroundFold:
         if not report.caught_up:
             self._stopping.wait(BUSY if report.busy else 0.0)
             self.wake()
+
+
+def _hold_imports() -> None:
+    # With a bound: where the forking thread is itself in the middle of an import that the other one needs, each would wait for
+    # the other for ever.
+    had_logging = "logging" in sys.modules
+    _importing.acquire(timeout=FORK_WAIT)
+    if not had_logging and "logging" in sys.modules:
+        # It has asked, while we waited, to have its lock released after this fork, too late to have it taken before.
+        sys.modules["logging"]._lock.acquire()
+
+
+def _let_imports_go_on() -> None:
+    try:
+        _importing.release()
+    except RuntimeError:
+        # It was not to be had in time, so it is not ours to release.
+        return
+
+
+def _after_fork() -> None:
+    global _importing
+    _importing = threading.RLock()
+
+
+os.register_at_fork(before=_hold_imports, after_in_parent=_let_imports_go_on, after_in_child=_after_fork)

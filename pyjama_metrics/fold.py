@@ -3,7 +3,8 @@
 Laws, kept by property tests: journals may be folded in any order, and each in any pieces, and the state is the same. They
 hold because everything in the state is a sum of integers, a maximum or minimum under a total order, or a function of those;
 nothing says "whatever came last". The one thing that goes by order is what one journal itself orders: an event without a
-run belongs to the open run of its agent that the same writer started latest.
+run belongs to the open run of its agent that the same writer started latest. (For that the journal of a writer has to be read
+in order, and the run to be ended by the writer that owns it.)
 
 Tool executions, nearly all of the events, are gathered by (agent, run, tool, status) first and added in groups: the rules
 then cost per group, not per event.
@@ -12,10 +13,11 @@ then cost per group, not per event.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from pyjama_metrics import histogram
-from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, OUTCOMES, owner_of, status_class, text_of
+from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, OUTCOMES, encode, owner_of, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
@@ -36,9 +38,14 @@ LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
 MAX_STEPS = 100
 """Steps kept of one run."""
+MAX_LABELS = 50
+"""Labels kept of one run."""
+MAX_DEPTH = 8
+"""Levels to which a run's specification may be nested; it is kept as text beyond that."""
 
 Event = dict[str, Any]
-_ORIGIN = ("parent", "parent-agent", "source", "host", "pid", "cwd", "labels", "spec", "tmux-pane")
+_ORIGIN_TEXTS = ("parent", "parent-agent", "source", "host", "cwd", "tmux-pane")
+_ORIGIN = (*_ORIGIN_TEXTS, "pid", "labels", "spec")
 _TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
 
 
@@ -112,6 +119,8 @@ class _Folding:
                     time = event["time"]
                     if group.latest < time <= MAX_TIME_MS:
                         group.latest = int(time)
+                    elif not 0 <= time <= MAX_TIME_MS:
+                        self.problem("invalid-values")
                     group.count += 1
                     duration = event.get("duration-ms")
                     if duration is not None:
@@ -141,7 +150,7 @@ class _Folding:
 
     def add_groups(self) -> None:
         for (agent_id, run_id, tool, status), group in self.groups.items():
-            if not isinstance(status, str) or not group.count:
+            if not group.count or not _are_names(agent_id, run_id, tool, status):
                 self.problem("invalid-values", group.count)
                 continue
             self.add_group(self.agent(agent_id), agent_id, run_id, text_of(tool), status_class(status), group)
@@ -178,7 +187,7 @@ class _Folding:
     def other(self, event: Event) -> None:
         try:
             kind = event["event"]
-            rule = _RULES.get(kind)
+            rule = RULES.get(kind)
             if rule is None:
                 self.problem("unknown-events")
                 return
@@ -202,7 +211,7 @@ class _Folding:
         if run["start-time"] is None:
             run["start-time"] = time
             self.count_run(agent, "started")
-            run["origin"] = {key: event[key] for key in _ORIGIN if event.get(key) is not None}
+            run["origin"] = _origin(event)
             run["last-seen"] = max(run["last-seen"], time)
             self.log(event, event["agent"], "start", status="running", run=run_id)
         latest = agent["runs"].get(agent["latest-run"] or "")
@@ -224,16 +233,16 @@ class _Folding:
         self.add_groups()
         run_id = self.run_id_of(agent, event.get("run")) or f"{self.writer}.line{self.line}"
         run = agent["runs"].setdefault(run_id, new_run())
+        message = None if error is None else text_of(error, MAX_TEXT)
+        run["last-seen"] = max(run["last-seen"], time)
+        self.log(event, event["agent"], name, status=outcome, run=run_id, message=message)
         before = run["outcome"]
-        if before is not None and not _outranks(outcome, time, before, run["end-time"] or 0):
-            return
         if before is not None:
+            if _end_order(outcome, time, message) >= _end_order(before, run["end-time"] or 0, run["outcome-error"]):
+                return
             self.count_run(agent, before, -1)
         self.count_run(agent, outcome)
-        run["outcome"], run["end-time"] = outcome, time
-        run["outcome-error"] = None if error is None else text_of(error, MAX_TEXT)
-        run["last-seen"] = max(run["last-seen"], time)
-        self.log(event, event["agent"], name, status=outcome, run=run_id, message=run["outcome-error"])
+        run["outcome"], run["end-time"], run["outcome-error"] = outcome, time, message
 
     def count_run(self, agent: Agent, what: str, step: int = 1) -> None:
         for counts in (cast(dict[str, int], self.state["runs"]), cast(dict[str, int], agent["run-counts"])):
@@ -340,6 +349,8 @@ class _Folding:
         """The agent of that name, made if it is new; its status is worked out again when the batch ends."""
         agent = self.touched.get(agent_id)
         if agent is None:
+            if not isinstance(agent_id, str):
+                raise Invalid(f"agent {agent_id!r}")
             name = text_of(agent_id)
             agents = self.state["agents"]
             if name not in agents:
@@ -366,9 +377,9 @@ class _Folding:
         if run_id is not None:
             return _text(run_id)
         mine = [
-            (run["start-time"] or 0, name)
+            (run["start-time"], name)
             for name, run in agent["runs"].items()
-            if run["outcome"] is None and owner_of(name) == self.writer
+            if run["outcome"] is None and run["start-time"] is not None and owner_of(name) == self.writer
         ]
         return max(mine)[1] if mine else None
 
@@ -396,7 +407,7 @@ class _Folding:
             settle(agent)
 
 
-_RULES: dict[str, Callable[[_Folding, Event], None]] = {
+RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "writer": _Folding.on_writer,
     "lost": _Folding.on_lost,
     "start": _Folding.on_start,
@@ -457,14 +468,11 @@ def _step_order(step: Step) -> tuple[int, int, str]:
     return MAX_STEPS if step["index"] is None else step["index"], step["started"] or MAX_TIME_MS, step["id"]
 
 
-def _outranks(outcome: str, time: int, before: str, before_time: int) -> bool:
-    """Whether an outcome replaces the one before: what the agent said beats what others concluded; a run ends once, so
-    otherwise the earlier one stays.
+def _end_order(outcome: str, time: int, message: str | None) -> tuple[bool, int, str, str]:
+    """Of several ends that are told of one run the least one holds: what the agent said beats what others concluded; a run ends
+    once, so otherwise the earlier one does.
     """
-    said, said_before = outcome != "crashed", before != "crashed"
-    if said != said_before:
-        return said
-    return (time, outcome) < (before_time, before)
+    return outcome == "crashed", time, outcome, message or ""
 
 
 def _add(tally: Tally | ToolTally | Agent, kind: str, group: _Group, batch: histogram.Histogram) -> None:
@@ -492,12 +500,43 @@ def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estima
 
 
 def _usable(durations: list[float]) -> list[float]:
-    try:
-        if not durations or (min(durations) >= 0 and max(durations) <= histogram.LARGEST_MS):
-            return durations
-    except TypeError:  # a foreign writer put something else there
-        return [d for d in durations if isinstance(d, (int, float)) and histogram.valid_duration(d)]
+    # A foreign writer may have put anything there, such as true, which Python takes for the number 1.
+    if _NUMBERS.issuperset(map(type, durations)) and 0 <= min(durations, default=0) <= max(durations, default=0) <= histogram.LARGEST_MS:
+        return durations
     return [d for d in durations if histogram.valid_duration(d)]
+
+
+_NUMBERS = frozenset({float, int})
+
+
+def _are_names(agent_id: object, run_id: object, tool: object, status: object) -> bool:
+    """Whether what a tool event is grouped by are texts. Numbers would not do: 1, 1.0 and true are one key, and three names."""
+    has_run = run_id is None or (isinstance(run_id, str) and run_id != "")
+    return has_run and isinstance(agent_id, str) and isinstance(tool, str) and isinstance(status, str)
+
+
+def _origin(event: Event) -> dict[str, Any]:
+    """What a start event told about the run, bounded, each field of its type: a foreign writer may have put anything there."""
+    told: dict[str, Any] = {key: text_of(event[key], MAX_TEXT) for key in _ORIGIN_TEXTS if event.get(key) is not None}
+    if type(event.get("pid")) is int:
+        told["pid"] = event["pid"]
+    if isinstance(event.get("labels"), dict):
+        told["labels"] = {text_of(name): text_of(value) for name, value in islice(event["labels"].items(), MAX_LABELS)}
+    if event.get("spec") is not None:
+        told["spec"] = _bounded(event["spec"])
+    return told
+
+
+def _bounded(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A plain value, or its text where it is too large or nested too deeply: what is read is not always what can be written."""
+    if _is_deeper(value, depth) or len(encode(value)) > 4 * MAX_TEXT:
+        return text_of(value, MAX_TEXT)
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth == 0 and bool(inner) or any(_is_deeper(item, depth - 1) for item in inner)
 
 
 def _count(value: object) -> int:
@@ -507,9 +546,10 @@ def _count(value: object) -> int:
 
 
 def _time(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= MAX_TIME_MS:
+    # Not every writer has integers: jq and awk print a time of milliseconds as a float.
+    if type(value) not in _NUMBERS or not 0 <= value <= MAX_TIME_MS:  # type: ignore[operator]
         raise Invalid(f"time {value!r}")
-    return value
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _text(value: object) -> str:

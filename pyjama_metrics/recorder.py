@@ -15,6 +15,7 @@ back-filling, in milliseconds since the epoch.
 from __future__ import annotations
 
 import atexit
+import errno
 import itertools
 import os
 import sys
@@ -66,7 +67,7 @@ class _Recording:
     """What one process needs to record. A forked child, and a process after ``close``, has a new one."""
 
     def __init__(self, known: KnownRuns) -> None:
-        self.folder = settings.home()
+        self.folder = _home()
         self.fsync, self.strict = settings.fsync(), settings.strict()
         self.writer = f"{_label()}-{os.getpid()}-{time.time_ns() // 1000:x}"
         self.known = known
@@ -84,7 +85,15 @@ class _Recording:
     def append(self, line: bytes) -> None:
         """Write one line by the slow road. Raises OSError."""
         with self.guard:
-            self.open().append(line)
+            journal = self.open()
+            try:
+                journal.append(line)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+                # All descriptors of the process were closed, as a daemon does. That makes a new segment; nothing was written.
+                journal.keep()
+                journal.append(line)
             if self.lost > self.told:
                 self.tell_losses()
             self.allow_fast_road()
@@ -100,9 +109,16 @@ class _Recording:
             self.retry_at = now + _RETRY
             self.journal = Journal(self.folder, self.writer, fsync=self.fsync)
             self.retry_at = 0.0
-            self.background = BackgroundFold(self.folder, self.keep)
+            self.background = self.start_background()
             _close_at_exit()
         return self.journal
+
+    def start_background(self) -> BackgroundFold | None:
+        """The folding thread; None in an interpreter that is about to end, where a thread would not come to life any more."""
+        try:
+            return None if sys.is_finalizing() else BackgroundFold(self.folder, self.keep)
+        except RuntimeError:  # "can't start new thread": too many of them, or too late. Others fold what we record.
+            return None
 
     def allow_fast_road(self) -> None:
         """Let ``record_tool_execution`` write to the descriptor itself, as long as nothing stands against it."""
@@ -129,8 +145,7 @@ class _Recording:
         with self.guard:
             journal, self.journal = self.journal, None
             background, self.background = self.background, None
-            if journal is not None:
-                journal.close()
+            _let_go(journal)
             self.writer = f"{_label()}-{os.getpid()}-{time.time_ns() // 1000:x}"
         if background is not None and threading.current_thread() is not background.thread:
             background.stop(0.0)
@@ -159,13 +174,25 @@ class _Recording:
         """The journal takes lines again: say how many it did not take, and take the note away."""
         count = self.lost - self.told
         if self.journal is not None:
-            self.journal.append(events.line("lost", _now(), {"count": count}).encode())
+            try:
+                self.journal.append(events.line("lost", _now(), {"count": count}).encode())
+            except OSError:
+                return  # the event before it was recorded all the same; the next one tries again to tell
         self.told += count
         if self.noted:
             from pyjama_metrics.storage import losses
 
             losses.remove_note(self.folder, self.writer)
             self.noted = 0
+
+
+def _let_go(journal: Journal | SessionJournal | None) -> None:
+    if journal is not None:
+        try:
+            journal.close()
+        except OSError:
+            # Somebody closed all descriptors of the process before us, and the lock went with that.
+            return
 
 
 _recording: _Recording | None = None
@@ -185,6 +212,14 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _home() -> str:
+    try:
+        return settings.home()
+    except OSError:
+        # A relative PYJAMA_HOME in a working folder that was removed: each event finds that out by itself and counts as lost.
+        return os.environ.get("PYJAMA_HOME", "")
+
+
 def _label() -> str:
     argv = getattr(sys, "argv", None) or [""]
     name = os.path.basename(os.fsdecode(argv[0])).removesuffix(".py") if isinstance(argv[0], (str, bytes)) else ""
@@ -199,8 +234,9 @@ def _process() -> _Recording:
         with _making:
             if _recording is None:
                 made = _Recording(KnownRuns())
-                _latest = made.known.latest
-                _recording = made
+                if _recording is None:  # else a signal handler recorded meanwhile, in this very thread
+                    _latest = made.known.latest
+                    _recording = made
             recording = _recording
     return recording
 
@@ -248,7 +284,7 @@ def record_tool_execution(
                 )
             else:
                 descriptor = None
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except Exception:  # not in the cache; or an argument's own methods raise, and then the slow road deals with it
             descriptor = None
         if descriptor is not None:
             try:
@@ -309,7 +345,7 @@ def _not_written(what: str, line: bytes, written: int, problem: OSError) -> None
 def _number(value: object) -> float | None:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # a user's __float__ may do anything
         return None
     return number if 0.0 <= number <= events.MAX_DURATION_MS else None
 
@@ -338,7 +374,7 @@ def _record(
 def _time(value: object) -> int | None:
     try:
         number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:
         return None
     return number if 0 <= number <= events.MAX_TIME_MS else None
 
@@ -542,7 +578,7 @@ def record_llm_usage(
 def _tokens(value: object) -> int | None:
     try:
         count = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:
         return None
     return count if 0 <= count <= events.MAX_COUNT else None
 
@@ -630,8 +666,7 @@ def close() -> None:
     if recording.background is not None:
         recording.background.stop(_EXIT_FOLD)
         recording.background.last_fold(_EXIT_FOLD)
-    if recording.journal is not None:
-        recording.journal.close()
+    _let_go(recording.journal)
 
 
 def _why_ending() -> tuple[str, str]:

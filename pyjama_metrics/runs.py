@@ -24,6 +24,7 @@ class KnownRuns:
 
     def __init__(self) -> None:
         run, agent = os.environ.get(RUN_VARIABLE), os.environ.get(AGENT_VARIABLE)
+        self._outside = {RUN_VARIABLE: run, AGENT_VARIABLE: agent}
         self.inherited: tuple[str, str | None] | None = (run, agent) if run else None
         """(run id, agent id) of the run that this process belongs to, told by the environment or by a fork."""
         self.latest: dict[str, str] = {}
@@ -84,6 +85,7 @@ class KnownRuns:
         tip = self.tip
         if tip is not None and tip in self.own:
             self.inherited = (tip, self.own[tip][0])
+            self._outside = dict(self.variables(tip))
         self.own = {}
         self.tip = None
 
@@ -102,8 +104,7 @@ class KnownRuns:
         if run_id is not None:
             os.environ.update(self.variables(run_id))
             return
-        run, agent = self.inherited or (None, None)
-        for name, value in ((RUN_VARIABLE, run), (AGENT_VARIABLE, agent)):
+        for name, value in self._outside.items():
             if value is None:
                 os.environ.pop(name, None)
             else:

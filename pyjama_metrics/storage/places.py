@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
+
 import platformdirs
 
 APP = "pyjama-metrics"
 
 
+@cache
 def runtime_folder() -> str:
     """A folder for small notes of running programs, on Linux in memory: it takes a note when the home's disk is full."""
-    return platformdirs.user_runtime_dir(APP, appauthor=False)
-
-
-def config_folder() -> str:
-    """The folder of a user's own settings; ``rm -rf ~/.pyjama`` does not touch it."""
-    return platformdirs.user_config_dir(APP, appauthor=False)
+    with warnings.catch_warnings():
+        # platformdirs warns where it falls back to a folder below /tmp. We check the folder's owner before we use it, and an
+        # agent's stderr (or its -W error) is not ours to disturb.
+        warnings.simplefilter("ignore")
+        return platformdirs.user_runtime_dir(APP, appauthor=False)

@@ -21,6 +21,8 @@ MAX_MODELS = 200
 MAX_FINISHED_RUNS = 5
 """Finished runs kept of one agent; all of its open ones stay, up to ``MAX_OPEN_RUNS``."""
 MAX_OPEN_RUNS = 100
+MAX_EARLIER_RUNS = 200
+"""Finished runs kept of all agents together, besides the latest of each: with hundreds of agents the file would be megabytes."""
 MAX_AGE_MS = 7 * 24 * 3600 * 1000
 """A finished agent that was not seen for a week leaves."""
 
@@ -40,6 +42,7 @@ def retain(state: State, now_ms: int) -> bool:
             _retain_runs(state, agent)
         _drop(agent["tools"], MAX_AGENT_TOOLS)
     _retain_agents(state, now_ms)
+    _retain_earlier_runs(state)
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
     state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
     _drop(state["phases"], MAX_MODELS)
@@ -73,6 +76,18 @@ def _retain_runs(state: State, agent: Agent) -> None:
     kept += [name for name in by_age if not is_open[name]][:MAX_FINISHED_RUNS]
     for name in set(by_age) - set(kept):
         del agent["runs"][name]
+        state["evicted"]["runs"] += 1
+
+
+def _retain_earlier_runs(state: State) -> None:
+    earlier = []
+    for agent_id, agent in state["agents"].items():
+        if len(agent["runs"]) > 1:
+            finished = [(run["last-seen"], run_id) for run_id, run in agent["runs"].items() if run["outcome"] is not None]
+            earlier += [(seen, agent_id, run_id) for seen, run_id in sorted(finished)[:-1]]
+    earlier.sort(reverse=True)
+    for _, agent_id, run_id in earlier[MAX_EARLIER_RUNS:]:
+        del state["agents"][agent_id]["runs"][run_id]
         state["evicted"]["runs"] += 1
 
 

@@ -1,0 +1,279 @@
+"""The server: its port, its life and its end. One server, one hub, loopback only.
+
+The listening socket is bound first and then given to waitress, so a port that was found free stays ours.
+waitress accepts connections in the thread of `DashboardServer.run`, and each request has one of its worker
+threads: a stream keeps its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
+
+from pyjama_metrics.dashboard import security
+from pyjama_metrics.dashboard.app import SERVICE, create_app
+from pyjama_metrics.dashboard.live import Live
+from pyjama_metrics.dashboard.stream import MAX_STREAMS, Streams
+from pyjama_metrics.dashboard.watcher import Watcher
+from pyjama_metrics.storage.json import dumps, loads
+
+if TYPE_CHECKING:
+    from pyjama_metrics.hub import Hub
+
+PORTS_TO_TRY = 50
+"""How many ports after the wanted one may be taken instead."""
+
+SPARE_THREADS = 16
+"""Threads for everything that is not a stream."""
+
+LOOK_FOR_SIGNALS = 0.2
+"""Seconds between two turns of an idle loop: a signal that comes just before the loop begins to wait does
+not wake it.
+"""
+
+LAST_WORDS = 0.3
+"""Seconds that answers under way have for ending when the server stops."""
+
+ASK_NEIGHBOUR = 2.0
+"""Seconds that whoever holds our port has for saying who it is."""
+
+STALLED_CLIENT_BUFFER = 1024 * 1024
+"""Bytes that are kept for a client that does not read; then its stream waits, and gets the newest edition
+afterwards.
+"""
+
+
+class PortUnusable(Exception):
+    """No socket could be bound; its text is a sentence for people."""
+
+
+class JsonError(ErrorTask):  # type: ignore[misc]
+    """Answers what waitress refuses before any application sees it (malformed, too large) in our error
+    shape.
+    """
+
+    def execute(self) -> None:
+        """Called by waitress."""
+        error = self.request.error
+        body = dumps({"ok": False, "error": f"{error.reason}: {error.body}", "status": error.code})
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend([("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+        self.response_headers.extend(security.HEADERS.items())
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose errors have our shape."""
+
+    error_task_class = JsonError
+
+
+class DashboardServer:
+    """Serves one hub on one listening socket, from `run` to `stop`."""
+
+    def __init__(self, hub: Hub, listener: socket.socket, max_streams: int = MAX_STREAMS) -> None:
+        address, port = listener.getsockname()[:2]
+        self.url = url_of(address, port)
+        self.live = Live(hub)
+        self.streams = Streams(self.live, max_streams)
+        self._watcher = Watcher(hub, self.live)
+        self._sockets: dict[int, Any] = {}
+        self._stopping = False
+        self._ended = False
+        self._waking = threading.Lock()
+        self._server = create_server(
+            create_app(self.live, self.streams, security.own_hosts(address, port)),
+            map=self._sockets,
+            sockets=[listener],
+            threads=max_streams + SPARE_THREADS,
+            ident=None,
+            # One request more than the one being answered is read, which is how a stream's client is seen
+            # to leave.
+            channel_request_lookahead=1,
+            connection_limit=4 * max_streams + 200,
+            max_request_body_size=security.MAX_BODY,
+            max_request_header_size=32 * 1024,
+            outbuf_high_watermark=STALLED_CLIENT_BUFFER,
+            channel_timeout=30,
+            cleanup_interval=10,
+        )
+        self._server.channel_class = Channel
+
+    def run(self) -> None:
+        """Serve until `stop`; everything that this server began has ended on return, within a second."""
+        self._watcher.start()
+        try:
+            while not self._stopping:
+                wasyncore.loop(timeout=LOOK_FOR_SIGNALS, use_poll=True, map=self._sockets, count=1)
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Make `run` return. May be called at any time, from any thread and from a signal handler."""
+        self._stopping = True
+        # Nobody waits for this lock, so a signal handler may want it: whoever has it is waking or ending
+        # the loop.
+        if self._waking.acquire(blocking=False):
+            try:
+                if not self._ended:
+                    self._server.pull_trigger()
+            finally:
+                self._waking.release()
+
+    def _end(self) -> None:
+        self.live.close()
+        self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
+        with self._waking:
+            self._ended = True
+        # Closes the loop's own pipe too. Closing a connection wakes the thread that waits for its client to read.
+        wasyncore.close_all(self._sockets)
+        self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
+        self._watcher.stop()
+
+
+def serve(
+    hub: Hub,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    announce: Callable[[str], object] = print,
+    open_browser: bool = False,
+) -> int:
+    """Serve ``hub`` until SIGINT or SIGTERM, and return an exit code. Must be called in the main thread.
+
+    When ``port`` is taken by a dashboard of the same folder, its address is announced and nothing is
+    started; when somebody else has it, the next free one is taken. ``port`` 0 takes any free one. Nobody's
+    process is ended.
+    """
+    try:
+        listener = listen(host, port)
+        if listener is None and is_our_dashboard(host, port, hub.folder):
+            announce(f"The dashboard of {hub.folder} is already up: {url_of(host, port)}")
+            open_page(url_of(host, port), open_browser)
+            return 0
+        listener = listener or listen_nearby(host, port)
+    except PortUnusable as error:
+        print(error, file=sys.stderr)
+        return 1
+    for logger in ("waitress", "waitress.queue"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    server = DashboardServer(hub, listener)
+    with stopped_by_signals(server.stop):
+        if port and listener.getsockname()[1] != port:
+            announce(f"Port {port} is in use by another program; the next free one is taken.")
+        announce(f"The dashboard of {hub.folder} is at {server.url} (Ctrl-C ends it)")
+        open_page(server.url, open_browser)
+        server.run()
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket | None:
+    """A listening socket, or None when the port is taken. Raises PortUnusable for any other reason."""
+    address = loopback_address(host)
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # Connections of a server that just ended keep its port for a minute; elsewhere this would share
+            # a live one.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise PortUnusable(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port.") from error
+    return listener
+
+
+def listen_nearby(host: str, port: int) -> socket.socket:
+    """A listening socket on the next free port after ``port``.
+
+    Raises PortUnusable when there is none nearby.
+    """
+    last = min(port + PORTS_TO_TRY, 65535)
+    for candidate in range(port + 1, last + 1):
+        listener = listen(host, candidate)
+        if listener is not None:
+            return listener
+    raise PortUnusable(f"The ports {port} to {last} of {host} are all taken. Choose another with --port, or 0 for any.")
+
+
+def loopback_address(host: str) -> str:
+    """The address to bind.
+
+    Raises PortUnusable for one that other machines reach: the page asks nobody who they are.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        is_loopback = ip_address(address).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise PortUnusable(
+            f"{host} is not a loopback address, and the dashboard has no access control. "
+            "Use 127.0.0.1 and, from elsewhere, an SSH tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
+        )
+    return address
+
+
+def is_our_dashboard(host: str, port: int, folder: str) -> bool:
+    """Whether whoever listens there is a dashboard of the same folder."""
+    connection = http.client.HTTPConnection(loopback_address(host), port, timeout=ASK_NEIGHBOUR)
+    try:
+        connection.request("GET", "/health")
+        told = loads(connection.getresponse().read(security.MAX_BODY))
+    except (OSError, http.client.HTTPException, ValueError):
+        # A stranger that speaks no HTTP, answers something else, or does not answer: not ours.
+        return False
+    finally:
+        connection.close()
+    return isinstance(told, dict) and (told.get("service"), told.get("folder")) == (
+        SERVICE,
+        os.path.realpath(folder),
+    )
+
+
+def url_of(host: str, port: int) -> str:
+    """The address to open in a browser."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def open_page(url: str, wanted: bool) -> None:
+    """Open the page in the user's browser, in a thread: some browsers stay in front until they are closed."""
+    if wanted:
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``stop`` while the block lasts; afterwards they do what they did before."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,69 @@
+// How figures are written. Every function takes a value of the view, which may be null, and returns text.
+
+const NOTHING = "–";
+const LONGEST = 300;
+const CONTROLS = /[\u0000-\u001f]/g; // shown as the pictures that Unicode has for them: ␀ ␉ ␊
+
+const counts = new Intl.NumberFormat("en");
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** A name or a message: whatever it is, as text, and no longer than a line can show. */
+export function text(value) {
+  if (value === null || value === undefined) return "";
+  const start = String(value).slice(0, LONGEST + 1);
+  const whole = start.replace(CONTROLS, (control) => String.fromCharCode(0x2400 + control.charCodeAt(0)));
+  return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
+}
+
+export function count(value) {
+  return value === null ? NOTHING : counts.format(value);
+}
+
+/** A rate from 0 to 1. Only 1 itself is 100 %, and only 0 itself is 0 %: one failure in a million stays visible. */
+export function percent(value) {
+  if (value === null) return NOTHING;
+  if (value === 1) return "100 %";
+  if (value === 0) return "0 %";
+  return `${Math.min(Math.max(value * 100, 0.1), 99.9).toFixed(1)} %`;
+}
+
+/** Milliseconds in the unit that needs three digits. */
+export function duration(ms) {
+  if (ms === null) return NOTHING;
+  if (ms < 0.0005) return "0 ms";
+  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 9.995) return `${ms.toFixed(2)} ms`;
+  if (ms < 99.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  return span(seconds);
+}
+
+/** How long ago a time was. */
+export function ago(ms, now = Date.now()) {
+  if (ms === null) return NOTHING;
+  const seconds = Math.floor((now - ms) / 1000);
+  return seconds < 2 ? "now" : `${span(seconds)} ago`;
+}
+
+export function timeOfDay(ms, now = Date.now()) {
+  if (ms === null) return NOTHING;
+  const time = clock.format(ms);
+  return now - ms < 86_400_000 ? time : `${day.format(ms)} ${time}`;
+}
+
+export function exactTime(ms) {
+  return ms === null ? "" : exact.format(ms);
+}
+
+function span(seconds) {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h`;
+  return `${counts.format(Math.floor(whole / 86_400))} d`;
+}

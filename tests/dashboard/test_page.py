@@ -1,0 +1,229 @@
+"""The page, in a real browser: what other processes do is on it while they do it, and nothing else happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pyjama_metrics.dashboard.server import DashboardServer
+from pyjama_metrics.dashboard.stream import Streams
+from pyjama_metrics.recorder import (
+    record_agent_activity,
+    record_agent_start,
+    record_error,
+    record_tool_execution,
+)
+from tests.dashboard.serving import agent_process, ask, serving, wait_for_status
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+
+
+def open_page(page: Page, server: DashboardServer) -> None:
+    """Open the page and wait for its first data."""
+    page.goto(server.url)
+    page.wait_for_selector("body[data-version]")
+
+
+def row(page: Page, table: str, name: str) -> Locator:
+    """The row of an agent or a tool, by its exact name."""
+    return page.locator(f"#{table} tr", has=page.get_by_role("rowheader", name=name, exact=True))
+
+
+def see(where: Locator, text: str, timeout: float = 5.0) -> None:
+    """Wait until a text is to be seen."""
+    where.filter(has_text=text).first.wait_for(timeout=timeout * 1000)
+
+
+def test_agents_of_other_processes_appear_and_move(server: DashboardServer, page: Page) -> None:
+    """Without a reload: start, figures, waiting, end, and the death of one that is killed."""
+    open_page(page, server)
+    page.evaluate("window.isTheSamePage = true")
+    with agent_process() as first, agent_process() as second:
+        first.do("record_agent_start('first')")
+        second.do("record_agent_start('second')")
+        see(row(page, "agents", "first"), "running")
+        see(row(page, "agents", "second"), "running")
+        first.do("record_tool_execution('grep', 'first', duration_ms=20)")
+        first.do("record_tool_execution('grep', 'first', 'error', duration_ms=40)")
+        see(row(page, "agents", "first"), "50.0 %")
+        see(row(page, "tools", "grep"), "30.0 ms")
+        first.do("record_agent_waiting('first', 'permission to write')")
+        see(row(page, "agents", "first"), "permission to write")
+        first.do("record_agent_complete('first')")
+        see(row(page, "agents", "first"), "completed")
+        second.kill()
+        see(row(page, "agents", "second"), "crashed", timeout=2.5)
+        see(page.locator("#log"), "crashed")
+    assert page.evaluate("window.isTheSamePage") is True
+
+
+def test_rows_are_patched_in_place(server: DashboardServer, page: Page) -> None:
+    """The row of an agent stays the same element, in the same place, while its figures change."""
+    for name in ("alpha", "beta", "gamma"):
+        record_agent_start(name)
+    open_page(page, server)
+    see(row(page, "agents", "gamma"), "running")
+    page.evaluate("window.rows = [...document.querySelectorAll('#agents tr')]")
+    record_tool_execution("grep", "gamma", duration_ms=1)
+    see(row(page, "agents", "gamma"), "100 %")
+    still = "rows.every((row, place) => row === document.querySelectorAll('#agents tr')[place])"
+    assert page.evaluate(still) is True
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</td><script>alert(1)</script>",
+    "'\"&quot;><b>",
+    "{{ 7 * 7 }} ${7 * 7}",
+    "__proto__",
+    "constructor",
+]
+
+
+def test_hostile_names_are_shown_as_they_are(server: DashboardServer, page: Page) -> None:
+    """A name is text wherever it appears: as agent, tool, error, waiting reason and in the log."""
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    for name in HOSTILE:
+        record_agent_start(name)
+        record_tool_execution(name, name, duration_ms=1)
+        record_agent_activity(name, name, "ok")
+        record_error(name, name)
+    open_page(page, server)
+    for name in HOSTILE:
+        for table in ("agents", "tools"):
+            see(page.locator(f"#{table} th bdi"), name)
+        see(page.locator("#log bdi"), name)
+    assert page.locator("main img, main script, main b").count() == 0
+    assert dialogs == []
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+def test_long_names_do_not_break_the_layout(server: DashboardServer, page: Page, width: int) -> None:
+    """10,000 characters, line breaks and null bytes stay in one line of their column."""
+    for name in ("x" * 10_000, "a\nb\n\nc\td", "nul\x00byte", "\u202eright to left"):
+        record_agent_start(name)
+        record_tool_execution(name, name, duration_ms=1, error=name, status="error")
+        record_error(name, name)
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(page, server)
+    wait_until(lambda: page.locator("#agents tr").count() == 4)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    heights = page.evaluate("[...document.querySelectorAll('#agents tr')].map(row => row.offsetHeight)")
+    assert max(heights) == min(heights)
+
+
+def test_the_policy_stops_what_would_get_in(server: DashboardServer, page: Page) -> None:
+    """Even if a text became HTML one day, the browser would not run it."""
+    open_page(page, server)
+    told = page.evaluate("() => { try { document.body.innerHTML = '<b>'; } catch (error) { return error.name; } }")
+    assert told == "TypeError"
+
+
+def test_clear_asks_first_and_says_what_stays(server: DashboardServer, page: Page) -> None:
+    """Nothing is cleared by one click; Escape and Keep leave everything as it is."""
+    record_tool_execution("grep", "worker", duration_ms=1)
+    wait_until(lambda: ask(server, "/api/data").json["metrics"]["global"]["count"] == 1)
+    open_page(page, server)
+    page.get_by_role("button", name="Clear…").click()
+    dialog = page.get_by_role("dialog")
+    see(dialog, "Stays")
+    dialog.get_by_role("button", name="Keep").click()
+    assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 1
+    page.get_by_role("button", name="Clear…").click()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.get_by_role("button", name="Clear…").click()
+    dialog.get_by_role("button", name="Clear", exact=True).click()
+    dialog.wait_for(state="hidden")
+    assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 0
+    wait_until(lambda: page.locator("#tools tr").count() == 0, 5.0, "the tool to be gone")
+
+
+def test_a_newcomer_is_told_what_to_type(server: DashboardServer, page: Page, home: Path) -> None:
+    """An empty hub is no empty page; the first event takes its place."""
+    open_page(page, server)
+    see(page.get_by_role("main"), "pyjama-metrics demo")
+    see(page.locator("#nothing"), str(home))
+    record_agent_start("first of all")
+    see(row(page, "agents", "first of all"), "running")
+    assert not page.locator("#nothing").is_visible()
+
+
+def test_losses_are_said_in_a_sentence(server: DashboardServer, page: Page, home: Path) -> None:
+    """What could not be counted is not hidden."""
+    record_agent_start("clean")
+    wait_for_status(server, "clean", "running")
+    (journal,) = (home / "journal").glob("*.jsonl")
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('not json\n{"event":"lost","time":1,"count":12}\n')
+    open_page(page, server)
+    see(page.get_by_role("region", name="Problems"), "12 events could not be written")
+    see(page.locator("#troubles"), "1 line of the journals could not be read")
+
+
+def test_the_page_comes_back_after_the_server_did(home: Path, page: Page) -> None:
+    """While the server is away the page says so; then it goes on where the hub is."""
+    with serving(home) as server:
+        port = int(server.url.rpartition(":")[2])
+        open_page(page, server)
+        see(page.locator("#connection"), "live")
+    see(page.locator("#connection"), "reconnecting")
+    record_agent_start("meanwhile")
+    with serving(home, port=port):
+        see(row(page, "agents", "meanwhile"), "running", timeout=10.0)
+        see(page.locator("#connection"), "live")
+
+
+def test_a_page_without_a_stream_polls(server: DashboardServer, page: Page) -> None:
+    """One page too many is slower, and not empty."""
+    server.streams.limit = 0
+    record_agent_start("polled")
+    wait_for_status(server, "polled", "running")
+    open_page(page, server)
+    see(row(page, "agents", "polled"), "running")
+    see(page.locator("#connection"), "polling")
+    server.streams.limit = Streams(server.live).limit
+    see(page.locator("#connection"), "live", timeout=8.0)
+
+
+def test_two_tabs_show_the_same(server: DashboardServer, page: Page) -> None:
+    """Each has its stream, and each moves."""
+    open_page(page, server)
+    other = page.context.new_page()
+    open_page(other, server)
+    record_agent_start("seen twice")
+    see(row(page, "agents", "seen twice"), "running")
+    see(row(other, "agents", "seen twice"), "running")
+
+
+def test_states_differ_by_shape_and_word_too(server: DashboardServer, page: Page) -> None:
+    """Who cannot tell the colours apart can tell the states apart."""
+    with agent_process() as agent:
+        agent.do("record_agent_start('works')")
+        agent.do("record_agent_start('done'); record_agent_complete('done')")
+        agent.do("record_agent_start('broken'); record_agent_complete('broken', 'failed', 'no disk')")
+        open_page(page, server)
+        words = {"works": "running", "done": "completed", "broken": "failed"}
+        for name, word in words.items():
+            see(row(page, "agents", name), word)
+            shape = row(page, "agents", name).locator("use").get_attribute("href")
+            assert shape == f"#shape-{word}"
+            assert page.locator(f"symbol{shape}").count() == 1
+
+
+def test_many_agents_do_not_flood_the_page(server: DashboardServer, page: Page) -> None:
+    """The first 200 are shown; the others are one click away."""
+    for number in range(250):
+        record_agent_start(f"agent-{number:03}")
+    wait_for_status(server, "agent-249", "running", timeout=10.0)
+    open_page(page, server)
+    wait_until(lambda: page.locator("#agents tr").count() == 200)
+    page.get_by_role("button", name="Show 50 more").click()
+    assert page.locator("#agents tr").count() == 250

@@ -1,0 +1,215 @@
+"""The view is current, whatever happens to the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pyjama_metrics.dashboard import live as live_module
+from pyjama_metrics.dashboard import watcher as watcher_module
+from pyjama_metrics.dashboard.live import Live
+from pyjama_metrics.dashboard.server import DashboardServer
+from pyjama_metrics.dashboard.watcher import Watcher
+from pyjama_metrics.hub import Hub
+from pyjama_metrics.reading import flush
+from pyjama_metrics.recorder import close, record_agent_start, record_tool_execution
+from tests.dashboard.serving import agent_process, ask, shown, wait_for_status
+from tests.waiting import wait_until
+
+
+@contextmanager
+def watching(home: Path, **options: object) -> Iterator[Live]:
+    """A view of the hub in ``home`` that is kept current while the block lasts."""
+    hub = Hub(str(home))
+    live = Live(hub)
+    watcher = Watcher(hub, live, **options)  # type: ignore[arg-type]
+    watcher.start()
+    try:
+        yield live
+    finally:
+        watcher.stop()
+        live.close()
+
+
+def test_a_killed_agent_is_shown_as_crashed(server: DashboardServer) -> None:
+    """Within two seconds, though nobody records any more."""
+    with agent_process() as agent:
+        agent.do("record_agent_start('victim')")
+        wait_for_status(server, "victim", "running")
+        agent.kill()
+        wait_for_status(server, "victim", "crashed", timeout=2.0)
+
+
+def test_a_silent_agent_stays_running(server: DashboardServer) -> None:
+    """Silence is not death: a second look at the living finds them alive."""
+    with agent_process() as silent, agent_process() as victim:
+        silent.do("record_agent_start('silent')")
+        victim.do("record_agent_start('victim')")
+        wait_for_status(server, "silent", "running")
+        victim.kill()
+        wait_for_status(server, "victim", "crashed")
+        assert shown(server, "silent") == "running"
+
+
+def test_lines_that_no_recorder_folds_are_folded_by_us(home: Path, server: DashboardServer) -> None:
+    """A shell or a hook only appends; the dashboard adds it up."""
+    record_agent_start("before")
+    wait_for_status(server, "before", "running")
+    now = int(time.time() * 1000)
+    lines = f'{{"event":"writer","time":{now},"format":1,"writer":"sh-1-a","segment":0,"kind":"session"}}\n'
+    lines += f'{{"event":"start","time":{now},"agent":"from a shell","run":"sh-1-a.1"}}\n'
+    (home / "journal" / "sh-1-a.0.jsonl").write_text(lines, encoding="utf-8")
+    wait_until(lambda: shown(server, "from a shell"), 3.0, "the agent of the shell")
+
+
+def test_a_deleted_folder_is_watched_again_when_it_is_back(home: Path, server: DashboardServer) -> None:
+    """rm -rf of the hub under a running dashboard: figures start anew, and move again."""
+    record_agent_start("before")
+    wait_for_status(server, "before", "running")
+    close()
+    shutil.rmtree(home)
+    wait_until(lambda: shown(server, "before") is None, 3.0, "the old agent to be gone")
+    record_agent_start("after")
+    wait_for_status(server, "after", "running")
+    assert ask(server, "/health").json["status"] == "ok"
+
+
+def test_a_folder_that_was_replaced_is_observed_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The observer of the old folder would be silent for ever."""
+    observed: list[str] = []
+
+    def observe(folder: str, tell: object) -> object:
+        observed.append(folder)
+        return watcher_module.observe(folder, tell)  # type: ignore[arg-type]
+
+    home.mkdir()
+    with watching(home, observe=observe):
+        assert len(observed) == 1
+        os.rename(home, home.with_name("old"))
+        home.mkdir()
+        wait_until(lambda: len(observed) == 2, 3.0, "a second observer")
+
+
+def test_without_file_events_the_tick_sees_changes(home: Path) -> None:
+    """At the limit of inotify, or on a network mount, the page is half a second late, and says so."""
+
+    def refuse(folder: str, tell: object) -> object:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    with watching(home, observe=refuse) as live:
+        wait_until(lambda: any("inotify instance limit reached" in said for said in live.troubles))
+        record_agent_start("seen by the tick")
+        flush()
+        wait_until(lambda: b"seen by the tick" in live.newest.body, 2.0, "the agent")
+
+
+def test_a_change_is_seen_by_its_event(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tick is only the net below: with a tick of an hour changes still arrive."""
+    record_agent_start("first")
+    flush()
+    monkeypatch.setattr(watcher_module, "TICK", 3600.0)
+    with watching(home) as live:
+        record_agent_start("seen by its event")
+        Hub(str(home)).flush()
+        wait_until(lambda: b"seen by its event" in live.newest.body, 3.0, "the agent")
+
+
+def test_a_storm_of_changes_is_shown_a_few_times_and_to_its_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes that follow each other are shown together; the last one is never left out."""
+    monkeypatch.setattr(watcher_module, "COALESCE", 0.4)
+    with watching(home) as live:
+        hub, began = Hub(str(home)), time.monotonic()
+        for number in range(100):
+            record_tool_execution(f"tool-{number}", "stormy", duration_ms=1)
+            hub.flush()
+        wait_until(lambda: b'"tool-99"' in live.newest.body, 3.0, "the last change")
+        # One for each pause, one for each tick, and some at the beginning and the end.
+        assert live.newest.number < 6 + 2 * (time.monotonic() - began) / watcher_module.COALESCE
+
+
+def test_an_unreadable_snapshot_leaves_the_last_view_and_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read is no reason to show nothing."""
+    record_agent_start("last seen")
+    flush()
+    hub = Hub(str(home))
+    live = Live(hub)
+    live.refresh()
+    (home / "metrics.json").write_bytes(b'{"format": 1, "agents": ')
+    live.refresh()
+    assert b"last seen" in live.newest.body
+    assert str(home / "metrics.json") in live.troubles[0]
+    hub.flush()
+    live.refresh()
+    assert live.troubles == ()
+    assert b"last seen" in live.newest.body
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 100, b"[]", b'{"format":1}', b'{"agents": []}'])
+def test_a_damaged_snapshot_is_restored_under_a_running_dashboard(home: Path, server: DashboardServer, damage: bytes) -> None:
+    """The figures come back, and nothing of the damage stays on the page."""
+    record_agent_start("survivor")
+    record_tool_execution("grep", "survivor", duration_ms=1)
+    wait_until(lambda: ask(server, "/api/data").json["metrics"]["global"]["count"] == 1)
+    (home / "metrics.json").write_bytes(damage)
+    wait_until(lambda: ask(server, "/health").json["status"] == "ok", 3.0, "the figures to be restored")
+    assert shown(server, "survivor") == "running"
+    assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 1
+
+
+def test_a_hub_that_cannot_be_is_said_on_the_page(home: Path) -> None:
+    """A folder that is a file: the server is up and says so."""
+    home.write_text("not a folder")
+    with watching(home) as live:
+        assert any(str(home) in said for said in live.troubles)
+        home.unlink()
+        record_agent_start("better now")
+        wait_until(lambda: live.troubles == () and b"better now" in live.newest.body, 3.0, "the trouble to end")
+
+
+def test_an_unchanged_snapshot_is_not_read_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle page costs a look at a file's times, and makes no new version."""
+    record_agent_start("idle")
+    flush()
+    hub = Hub(str(home))
+    live = Live(hub)
+    live.refresh()
+    version = live.newest.version
+    monkeypatch.setattr(hub, "read", lambda **_: pytest.fail("read again"))
+    live.refresh()
+    assert live.newest.version == version
+
+
+def test_a_version_means_nothing_to_another_server(home: Path) -> None:
+    """A browser that kept an answer of a server before this one is sent a new one."""
+    assert Live(Hub(str(home))).newest.version != Live(Hub(str(home))).newest.version
+
+
+def test_who_waits_is_woken_by_the_end(home: Path) -> None:
+    """A stream does not keep the server from ending."""
+    live = Live(Hub(str(home)))
+    ended = threading.Event()
+    waiter = threading.Thread(target=lambda: (live.wait(live.newest.number, 60.0), ended.set()))
+    waiter.start()
+    live.close()
+    assert ended.wait(2.0)
+    waiter.join()
+
+
+def test_a_signature_tells_one_file_from_the_next(tmp_path: Path) -> None:
+    """A replaced file is another file, also with the same size and the same time."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        path.write_text("same")
+        os.utime(path, ns=(1, 1))
+    before = live_module.snapshot_signature(str(first))
+    os.replace(second, first)
+    assert live_module.snapshot_signature(str(first)) != before
+    assert live_module.snapshot_signature(str(second)) is None

@@ -114,6 +114,7 @@ class Watcher:
             self._live.report("folding", f"New events could not be added up: {type(error).__name__}: {error}.")
         else:
             self._live.report("folding", None)
+        self._live.report("losses", self._losses())
         # After the fold, which may have made the folder, and before the reading, which sees what came before the observer.
         self._keep_observing()
         self._live.refresh()
@@ -124,6 +125,12 @@ class Watcher:
         if self._hub.pending():
             report = self._hub.fold()
             self._behind = not (report.caught_up or report.busy)
+
+    def _losses(self) -> str | None:
+        lost = self._hub.lost_elsewhere()
+        if not lost:
+            return None
+        return f"{lost:,} events could not be recorded (a full disk, a folder that may not be written); see 'pyjama-metrics doctor'."
 
     def _keep_observing(self) -> None:
         """Observe the folder that is there now; a deleted one leaves an observer that is alive and silent."""

@@ -21,6 +21,7 @@ from pyjama_metrics.dashboard.watcher import Watcher
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.reading import flush
 from pyjama_metrics.recorder import close, record_agent_start, record_tool_execution
+from pyjama_metrics.storage import losses
 from tests.dashboard.serving import agent_process, ask, shown, wait_for_status
 from tests.waiting import wait_until
 
@@ -213,3 +214,12 @@ def test_a_signature_tells_one_file_from_the_next(tmp_path: Path) -> None:
     os.replace(second, first)
     assert live_module.snapshot_signature(str(first)) != before
     assert live_module.snapshot_signature(str(second)) is None
+
+
+def test_losses_that_no_journal_could_tell_are_shown(home: Path) -> None:
+    """An agent on a full disk can only leave a note; the page says how many events it lost, as long as the note is there."""
+    with watching(home) as live:
+        losses.write_note(str(home), "agent-1-a", 1234)
+        wait_until(lambda: any("1,234 events could not be recorded" in trouble for trouble in live.troubles), what="the losses")
+        losses.remove_note(str(home), "agent-1-a")
+        wait_until(lambda: not live.troubles, what="no trouble any more")

@@ -7,11 +7,21 @@ replaced by every fold, so a lock on it would sit on a dead inode. The kernel fr
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import portalocker
+try:
+    import portalocker
+except FileNotFoundError:
+    # Its import asks for the folder of temporary files, and there is none that takes a byte: every disk is full, or the process
+    # may not write. It needs none for what we use, and reading has to work then, too.
+    tempfile.tempdir = os.sep
+    import portalocker
+
+    tempfile.tempdir = None
+
 from portalocker.portalocker import FlockLocker
 
 from pyjama_metrics.errors import FolderUnusable, LockTimeout

@@ -1,0 +1,180 @@
+"""What ``pyjama-metrics doctor`` finds out about a hub, as plain data. Looking changes nothing and creates nothing.
+
+What is wrong is the business of `pyjama_metrics.checks`; this adds what is there.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import pwd
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pyjama_metrics import checks
+from pyjama_metrics.errors import HubError
+
+if TYPE_CHECKING:
+    from pyjama_metrics.hub import Hub
+    from pyjama_metrics.problems import Problem
+
+PACKAGES = ("flask", "waitress", "watchdog", "orjson", "portalocker", "platformdirs")
+DASHBOARD_PORTS = range(8080, 8090)
+ASK_SECONDS = 0.3
+
+Facts = dict[str, Any]
+
+
+class Examination:
+    """One look at a hub.
+
+    Attributes:
+        problems: what is wrong, errors first.
+        facts: by part (folder, snapshot, writers, lock, losses, dashboards, versions), ready for JSON. A part that cannot be
+            looked at says so under ``unreadable``.
+    """
+
+    def __init__(self, hub: Hub, *, fix: bool) -> None:
+        """Look; with ``fix``, mend first what can be mended."""
+        self.problems: list[Problem] = checks.check(hub, fix=fix)
+        self.facts: Facts = {name: _looked_at(look, hub) for name, look in _PARTS.items()}
+
+    @property
+    def is_well(self) -> bool:
+        """Whether no error is left; warnings are no errors."""
+        return not any(problem.severity == "error" and not problem.fixed for problem in self.problems)
+
+    def as_json(self) -> Facts:
+        """Everything, for programs."""
+        return {"ok": self.is_well, **self.facts, "problems": [asdict(problem) for problem in self.problems]}
+
+
+def _looked_at(look: Callable[[Hub], object], hub: Hub) -> object:
+    try:
+        return look(hub)
+    except HubError as error:
+        return {"unreadable": str(error)}
+    except OSError as error:
+        return {"unreadable": error.strerror or str(error)}
+
+
+def _folder(hub: Hub) -> Facts:
+    from pyjama_metrics.checks import NETWORK_FILE_SYSTEMS, file_system
+
+    place = hub.folder
+    while not os.path.exists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    kind = file_system(place)
+    facts: Facts = {"path": hub.folder, "exists": os.path.lexists(hub.folder), "owner": None, "mode": None}
+    if facts["exists"]:
+        found = os.stat(hub.folder)
+        facts |= {"owner": _user(found.st_uid), "mode": f"{stat.S_IMODE(found.st_mode):04o}"}
+    return facts | {
+        "file-system": kind or None,
+        "local": kind not in NETWORK_FILE_SYSTEMS if kind else None,
+        "free-bytes": shutil.disk_usage(place).free,
+    }
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _snapshot(hub: Hub) -> Facts:
+    if not os.path.lexists(hub.snapshot_path):
+        return {"exists": False}
+    state = hub.read(fresh=False)
+    return {
+        "exists": True,
+        "bytes": os.stat(hub.snapshot_path).st_size,
+        "format": state["format"],
+        "generation": state["generation"],
+        "updated": state["updated"],
+        "agents": len(state["agents"]),
+        "tools": len(state["tools"]),
+        "evicted": dict(state["evicted"]),
+        "problems": dict(state["problems"]),
+    }
+
+
+def _writers(hub: Hub) -> list[Facts]:
+    return [asdict(writer) for writer in hub.writers()]
+
+
+def _lock(hub: Hub) -> Facts:
+    from pyjama_metrics.storage.lock import holder
+
+    pid = holder(hub.lock_path)
+    return {"held-by": pid, "command": None if pid is None else _command(pid)}
+
+
+def _command(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(400).replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return None  # gone, or not ours to see
+
+
+def _losses(hub: Hub) -> Facts:
+    from pyjama_metrics.storage import losses
+
+    noted = losses.notes(hub.folder)
+    return {"events": sum(noted.values()), "by-writer": noted}
+
+
+def _dashboards(hub: Hub) -> list[Facts]:
+    """Dashboards, of any hub, on the usual ports of this machine."""
+    found = []
+    for port in DASHBOARD_PORTS:
+        health = _health(port)
+        if health is not None:
+            folder = health.get("folder")
+            mine = folder == os.path.realpath(hub.folder)
+            found.append({"url": f"http://127.0.0.1:{port}", "folder": folder, "this-hub": mine, "pid": health.get("pid")})
+    return found
+
+
+def _health(port: int) -> Facts | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        told = json.loads(connection.getresponse().read(65536))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None  # nobody is there, or somebody else
+    finally:
+        connection.close()
+    return told if isinstance(told, dict) and told.get("service") == "pyjama-metrics" else None
+
+
+def _versions(hub: Hub) -> dict[str, str | None]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from pyjama_metrics.version import __version__
+
+    found: dict[str, str | None] = {"pyjama-metrics": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+_PARTS: dict[str, Callable[[Hub], object]] = {
+    "folder": _folder,
+    "snapshot": _snapshot,
+    "writers": _writers,
+    "lock": _lock,
+    "losses": _losses,
+    "dashboards": _dashboards,
+    "versions": _versions,
+}

@@ -1,0 +1,16 @@
+"""JSON for programs, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def print_json(document: object, indent: int | None = 2) -> None:
+    """Print one JSON document; ``indent`` None puts it on one line.
+
+    Characters stay readable where the output can hold them. A lone surrogate is written as its escape,
+    which is valid JSON, by the error handler of the stream.
+    """
+    readable = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(document, ensure_ascii=not readable, indent=indent))

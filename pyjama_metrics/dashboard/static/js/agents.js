@@ -9,6 +9,8 @@ const FIRST_SHOWN = 200;
 const RANKS = { waiting: 0, running: 1 };
 const STATES = new Set(["running", "waiting", "completed", "failed", "crashed", "stopped", "unknown"]);
 
+const ENDED_BADLY = new Set(["failed", "crashed"]);
+
 const rows = new Rows(document.querySelector("#agents"), document.querySelector("#agent-row"));
 const total = document.querySelector("#agents-total");
 const more = document.querySelector("#more-agents");
@@ -37,11 +39,11 @@ function fillAgent(row, [name, agent]) {
   showState(row, STATES.has(agent.status) ? agent.status : "unknown");
 }
 
-/** What an agent at work does, why one waits, and nothing for one that has ended. */
+/** What an agent at work does, why one waits, what went wrong where one did not end well. */
 function whatNow(agent) {
   if (agent.status === "waiting") return agent["waiting-reason"] ?? "";
   if (agent.status === "running") return [agent["current-step"], agent["current-tool"]].filter(Boolean).join(" · ");
-  return agent["last-error"] ?? "";
+  return ENDED_BADLY.has(agent.status) ? (agent["last-error"] ?? "") : "";
 }
 
 function byUrgency([nameA, agentA], [nameB, agentB]) {

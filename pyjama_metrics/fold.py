@@ -144,7 +144,8 @@ class _Folding:
         if event.get("invalid"):
             self.problem("invalid-values")
         if event.get("log"):
-            self.log(event, event["agent"], "tool", tool=event["tool"], status=event.get("status", "ok"))
+            status = event.get("status", "ok")
+            self.log(event, event["agent"], "tool", tool=event["tool"], status=status, message=event.get("error"))
         if event.get("error"):
             self.note_error(self.agent(event["agent"]), _time(event["time"]), event["error"])
 
@@ -260,7 +261,7 @@ class _Folding:
         agent, time = self.seen(event)
         run = self.touch_run(agent, event, time)
         reason = text_of(event.get("reason"), MAX_TEXT)
-        if run is not None and (time, reason) > (run["waiting-since"] or -1, run["waiting-reason"] or ""):
+        if run is not None and (time, reason) > (_or_never(run["waiting-since"]), run["waiting-reason"] or ""):
             run["waiting-since"], run["waiting-reason"] = time, reason
         self.log(event, event["agent"], "waiting", status="waiting", message=reason)
 
@@ -501,7 +502,8 @@ def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estima
 
 def _usable(durations: list[float]) -> list[float]:
     # A foreign writer may have put anything there, such as true, which Python takes for the number 1.
-    if _NUMBERS.issuperset(map(type, durations)) and 0 <= min(durations, default=0) <= max(durations, default=0) <= histogram.LARGEST_MS:
+    are_numbers = _NUMBERS.issuperset(map(type, durations))
+    if not durations or (are_numbers and min(durations) >= 0 and max(durations) <= histogram.LARGEST_MS):
         return durations
     return [d for d in durations if histogram.valid_duration(d)]
 
@@ -527,16 +529,24 @@ def _origin(event: Event) -> dict[str, Any]:
     return told
 
 
-def _bounded(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A plain value, or its text where it is too large or nested too deeply: what is read is not always what can be written."""
-    if _is_deeper(value, depth) or len(encode(value)) > 4 * MAX_TEXT:
-        return text_of(value, MAX_TEXT)
-    return value
+def _bounded(value: Any) -> Any:
+    """A plain value, or its text where it is too large. What is nested too deeply becomes text too: not all that can be read can
+    be written, and one such value in the state would stop every fold.
+    """
+    plain = _plain(value, MAX_DEPTH)
+    return plain if len(encode(plain, MAX_DEPTH)) <= 4 * MAX_TEXT else text_of(plain, MAX_TEXT)
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth == 0 and bool(inner) or any(_is_deeper(item, depth - 1) for item in inner)
+def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth:
+        return {text_of(name): _plain(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_plain(item, depth - 1) for item in value]
+    return text_of(value, MAX_TEXT) if isinstance(value, (dict, list)) or (isinstance(value, str) and value) else value
+
+
+def _or_never(time: int | None) -> int:
+    return -1 if time is None else time
 
 
 def _count(value: object) -> int:

@@ -103,9 +103,7 @@ def add_many(histogram: Histogram, values: list[float]) -> None:
     # bucket_of() written out, its subtraction left for the few different keys at the end: a call for each
     # value would take longer than all the rest.
     octave, search = _OCTAVE, bisect_left
-    found = Counter(
-        [(exponent << SCALE) + search(octave, mantissa) for mantissa, exponent in map(frexp, values)]
-    )
+    found = Counter([(exponent << SCALE) + search(octave, mantissa) for mantissa, exponent in map(frexp, values)])
     buckets = histogram["buckets"]
     for k, count in found.items():
         key = str(k - _PER_OCTAVE)

@@ -150,7 +150,7 @@ class Hub:
         folded = 0
         waiting = [segment for segment in listed if segment.size != _offset(state, segment.name)]
         while waiting and budget > 0:
-            share = max(budget // len(waiting), _LEAST_SHARE)
+            share = min(max(budget // len(waiting), _LEAST_SHARE), 4 * FOLD_BYTES)
             unread = []
             for segment in waiting:
                 taken = self._take(state, segment, share)
@@ -195,13 +195,13 @@ class Hub:
             followed = newest[segment.writer].number > segment.number
             if not followed and segment.writer not in self._watch.final:
                 continue
-            if all(past(segment.name) >= segment.size for past in (before, *self.projections)):
-                self._remove(segment, followed)
+            self._remove(segment, followed, min(past(segment.name) for past in (before, *self.projections)))
 
-    def _remove(self, segment: Segment, followed: bool) -> None:
+    def _remove(self, segment: Segment, followed: bool, read_to: int) -> None:
         try:
             with Claim(segment) as claim:
-                if (followed or claim.is_final) and claim.holds_lock and not claim.unread(segment.size):
+                # Not its size, but its whole lines: half a line at the end, left by a full disk, is nothing to read.
+                if (followed or claim.is_final) and claim.holds_lock and not claim.unread(read_to):
                     claim.remove()
         except FileNotFoundError:
             return  # gone already

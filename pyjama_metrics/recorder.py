@@ -76,6 +76,7 @@ class _Recording:
         self.background: BackgroundFold | None = None
         self.session_pid: int | None = None
         self.guard = threading.RLock()  # re-entrant: a signal handler may record while its thread does
+        self.early: list[bytes] | None = None
         self.lost = 0
         self.told = 0
         self.noted_at = 0.0
@@ -85,6 +86,10 @@ class _Recording:
     def append(self, line: bytes) -> None:
         """Write one line by the slow road. Raises OSError."""
         with self.guard:
+            if self.early is not None:
+                # A signal handler, or a __del__, records in the middle of this very thread's opening of the journal.
+                self.early.append(line)
+                return
             journal = self.open()
             try:
                 journal.append(line)
@@ -107,10 +112,22 @@ class _Recording:
             if now < self.retry_at:
                 raise OSError(0, "the journal could not be opened a moment ago", self.folder)
             self.retry_at = now + _RETRY
-            self.journal = Journal(self.folder, self.writer, fsync=self.fsync)
+            early: list[bytes] = []
+            self.early = early
+            try:
+                self.journal = Journal(self.folder, self.writer, fsync=self.fsync)
+            except OSError:
+                self.lost += len(early)
+                raise
+            finally:
+                self.early = None
             self.retry_at = 0.0
             self.background = self.start_background()
             _close_at_exit()
+            try:
+                self.journal.append(b"".join(early))
+            except OSError:
+                self.lost += len(early)
         return self.journal
 
     def start_background(self) -> BackgroundFold | None:
@@ -155,8 +172,10 @@ class _Recording:
         global _descriptor
         _descriptor = None
         self.lost += 1
-        if time.monotonic() - self.noted_at > 1.0 or self.noted == 0:
+        # Not for each one: a note costs more than a record may. At the end of the process it is exact.
+        if self.lost - self.told >= 2 * self.noted or time.monotonic() - self.noted_at > 1.0:
             self.note_losses()
+            _close_at_exit()
         if self.strict:
             raise RecordingFailed(what, str(error)) from error
 
@@ -165,8 +184,9 @@ class _Recording:
         try:
             from pyjama_metrics.storage import losses
 
-            losses.write_note(self.folder, self.writer, self.lost - self.told)
-            self.noted = self.lost
+            untold = self.lost - self.told
+            losses.write_note(self.folder, self.writer, untold)
+            self.noted = untold
         except Exception:
             return
 
@@ -279,9 +299,7 @@ def record_tool_execution(
             if duration_ms is None:
                 line = f'{{"event":"tool","time":{_time_ns() // 1_000_000}{middle}}}\n'.encode()
             elif 0.0 <= duration_ms <= 1e10:
-                line = (
-                    f'{{"event":"tool","time":{_time_ns() // 1_000_000}{middle},"duration-ms":{duration_ms:.4f}}}\n'.encode()
-                )
+                line = f'{{"event":"tool","time":{_time_ns() // 1_000_000}{middle},"duration-ms":{duration_ms:.4f}}}\n'.encode()
             else:
                 descriptor = None
         except Exception:  # not in the cache; or an argument's own methods raise, and then the slow road deals with it
@@ -468,13 +486,14 @@ def record_agent_complete(
         time_ms: when it ended.
     """
     agent = events.text_of(agent_id) if agent_id is not None else default_agent()
-    ended = _record("complete", agent, {"status": _text(status, 64), "error": _text(error)}, run, time_ms)
-    recording = _process()
-    if ended is not None:
-        try:
-            recording.known.closed(agent, ended)
-        except Exception as problem:
-            recording.lose("complete", problem)
+    known = _process().known
+    ended = known.run_of(agent) if run is None else events.text_of(run)
+    try:
+        _record("complete", agent, {"status": _text(status, 64), "error": _text(error)}, ended, time_ms)
+    finally:
+        # Also where that could not be recorded: the run is over, and what starts now is none of its children.
+        if ended is not None:
+            known.closed(agent, ended)
 
 
 def record_agent_activity(
@@ -569,7 +588,7 @@ def record_llm_usage(
         "phase": _text(phase, events.MAX_NAME),
         "cost-micros": None if dollars is None or dollars > 1e6 else round(dollars * 1_000_000),
         "request-id": _text(request_id, 256),
-        "tokens-are": "estimated" if source == "estimated" else "actual",
+        "tokens-are": "estimated" if isinstance(source, str) and source == "estimated" else "actual",
         "invalid": True if wrong else None,
     }
     _record("llm", agent_id, fields, run, time_ms)
@@ -657,7 +676,10 @@ def close() -> None:
             return
         for run_id, (agent, _) in list(recording.known.own.items()):
             status, why = _why_ending()
-            record_agent_complete(agent, status, why, run=run_id)
+            try:
+                record_agent_complete(agent, status, why, run=run_id)
+            except RecordingFailed:
+                continue  # strict mode; it is counted, and there is no caller left to tell
         _recording = _descriptor = _background = None
         _middles.clear()
         _latest = {}

@@ -41,6 +41,7 @@ def retain(state: State, now_ms: int) -> bool:
         if len(agent["runs"]) > MAX_FINISHED_RUNS:
             _retain_runs(state, agent)
         _drop(agent["tools"], MAX_AGENT_TOOLS)
+        _drop(agent["messages"], MAX_AGENT_TOOLS)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)

@@ -25,7 +25,7 @@ class KnownRuns:
     def __init__(self) -> None:
         run, agent = os.environ.get(RUN_VARIABLE), os.environ.get(AGENT_VARIABLE)
         self._outside = {RUN_VARIABLE: run, AGENT_VARIABLE: agent}
-        self.inherited: tuple[str, str | None] | None = (run, agent) if run else None
+        self.inherited: tuple[str, str | None] | None = (run, agent or None) if run else None
         """(run id, agent id) of the run that this process belongs to, told by the environment or by a fork."""
         self.latest: dict[str, str] = {}
         """Agent id to its latest open run, as far as this process knows it."""
@@ -68,17 +68,16 @@ class KnownRuns:
 
     def closed(self, agent_id: str, run_id: str) -> None:
         """A run ends; events that still come for its agent belong to the one before it, if that is open."""
-        parent = self.own.pop(run_id, (agent_id, None))[1]
+        self.own.pop(run_id, None)
         if self.latest.get(agent_id) == run_id:
             others = [run for run, (agent, _) in list(self.own.items()) if agent == agent_id]
             if others:
                 self.latest[agent_id] = others[-1]
             else:
                 self.latest.pop(agent_id, None)
-        if not self.own:
-            self._point_to(None)
-        elif self.tip == run_id:
-            self._point_to(parent if parent in self.own else None)
+        tip = self._innermost()
+        if tip != self.tip or tip is None:
+            self._point_to(tip)
 
     def after_fork(self) -> None:
         """In a forked child: the open runs are its parent's, and the innermost of them is the parent of what it starts."""
@@ -89,15 +88,30 @@ class KnownRuns:
         self.own = {}
         self.tip = None
 
+    def _innermost(self) -> str | None:
+        """The run that a subprocess started now should have as its parent, worked out from all open runs."""
+        common: list[str] | None = None
+        longest: list[str] = []
+        for run_id in list(self.own):
+            chain = self._with_parents(run_id)
+            longest = max(longest, chain, key=len)
+            common = chain if common is None else [run for run in common if run in chain]
+            if not common:
+                return None
+        return next(iter(longest if len(longest) == len(self.own) else common or ()), None)
+
+    def _with_parents(self, run_id: str | None) -> list[str]:
+        """An open run and those open ones that it lies in, innermost first."""
+        chain: list[str] = []
+        while run_id is not None and run_id not in chain and (known := self.own.get(run_id)) is not None:
+            chain.append(run_id)
+            run_id = known[1]
+        return chain
+
     def _around(self, one: str | None, other: str | None) -> str | None:
         """The innermost open run that both runs lie in."""
-        outer = []
-        while one in self.own:
-            outer.append(one)
-            one = self.own[one][1]
-        while other in self.own and other not in outer:
-            other = self.own[other][1]
-        return other if other in outer else None
+        outer = self._with_parents(one)
+        return next((run for run in self._with_parents(other) if run in outer), None)
 
     def _point_to(self, run_id: str | None) -> None:
         self.tip = run_id
@@ -112,4 +126,9 @@ class KnownRuns:
 
     def variables(self, run_id: str) -> dict[str, str]:
         """The environment variables that make a subprocess a child of an open run of this process."""
-        return {RUN_VARIABLE: run_id, AGENT_VARIABLE: self.own[run_id][0].replace("\0", "")}
+        agent = self.own.get(run_id, ("", None))[0].replace("\0", "")  # another thread may be ending it
+        try:
+            os.fsencode(agent)
+        except UnicodeEncodeError:
+            agent = ""  # this locale has no such characters; the run id alone says whose child it is
+        return {RUN_VARIABLE: run_id, AGENT_VARIABLE: agent}

@@ -44,9 +44,7 @@ class RunsView:
     failed: int = field(metadata=says("Runs that ended with an error"))
     crashed: int = field(metadata=says("Runs whose process died without a word"))
     stopped: int = field(metadata=says("Runs that somebody stopped; they are not in the success rate"))
-    success_rate: float | None = field(
-        metadata=says("completed / (completed + failed + crashed), from 0 to 1")
-    )
+    success_rate: float | None = field(metadata=says("completed / (completed + failed + crashed), from 0 to 1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +57,8 @@ class UsageView:
     cache_read_tokens: int = field(metadata=says("Tokens sent that the provider's cache held"))
     cache_write_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache"))
     total_tokens: int = field(metadata=says("Sum of the four kinds of tokens"))
-    estimated_tokens: int = field(
-        metadata=says("How many of the tokens are an estimate, not the provider's count")
-    )
-    cost_micros: int | None = field(
-        metadata=says("Reported cost in millionths of a dollar; none if none was reported")
-    )
+    estimated_tokens: int = field(metadata=says("How many of the tokens are an estimate, not the provider's count"))
+    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
     priced_requests: int = field(metadata=says("Model calls that reported their cost"))
 
 
@@ -96,16 +90,12 @@ class AgentView:
     waiting_reason: str | None = field(metadata=says("What the agent waits for"))
     parent: str | None = field(metadata=says("Run that started the latest run"))
     parent_agent: str | None = field(metadata=says("Agent that started the latest run"))
-    source: str | None = field(
-        metadata=says("How the latest run was recorded: python, shell, an integration")
-    )
+    source: str | None = field(metadata=says("How the latest run was recorded: python, shell, an integration"))
     host: str | None = field(metadata=says("Machine of the latest run"))
     pid: int | None = field(metadata=says("Process of the latest run, on its machine"))
     errors: int = field(metadata=says("Errors that came with a text: of the agent itself and of its tools"))
     last_error: str | None = field(metadata=says("Text of the latest reported error"))
-    last_error_time: int | None = field(
-        metadata=says("Time of the latest reported error, in ms since the epoch")
-    )
+    last_error_time: int | None = field(metadata=says("Time of the latest reported error, in ms since the epoch"))
     tokens: int = field(metadata=says("Tokens of all kinds"))
     runs_open: int = field(metadata=says("Runs that are running or waiting now"))
     runs_started: int = field(metadata=says("Runs that began"))
@@ -148,9 +138,7 @@ class ProblemsView:
     malformed_lines: int = field(metadata=says("Journal lines that are not JSON objects, or were cut off"))
     unknown_events: int = field(metadata=says("Events of a kind that this version does not know"))
     invalid_values: int = field(metadata=says("Impossible durations, times and counts that were left out"))
-    lost_events: int = field(
-        metadata=says("Events that could not be written, by the count of their recorders")
-    )
+    lost_events: int = field(metadata=says("Events that could not be written, by the count of their recorders"))
     total: int = field(metadata=says("Sum of all problems"))
 
 

@@ -68,17 +68,13 @@ def test_merging_two_histograms_is_the_same_either_way_round(some: list[float], 
 
 
 @given(st.lists(DURATIONS), st.lists(DURATIONS), st.lists(DURATIONS))
-def test_merging_three_histograms_may_begin_with_any_two(
-    a: list[float], b: list[float], c: list[float]
-) -> None:
+def test_merging_three_histograms_may_begin_with_any_two(a: list[float], b: list[float], c: list[float]) -> None:
     """Merge is associative, to the byte."""
     assert as_bytes(merged(merged(of(a), of(b)), of(c))) == as_bytes(merged(of(a), merged(of(b), of(c))))
 
 
 @given(st.data(), st.lists(DURATIONS))
-def test_values_added_in_any_order_and_pieces_make_the_same_dict(
-    data: st.DataObject, values: list[float]
-) -> None:
+def test_values_added_in_any_order_and_pieces_make_the_same_dict(data: st.DataObject, values: list[float]) -> None:
     """Folding a journal line by line, in one go, or after another one: the file is the same."""
     shuffled = data.draw(st.permutations(values))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=4)))
@@ -209,9 +205,7 @@ def test_a_number_from_zero_to_115_days_is_a_duration(value: float) -> None:
     add_many(empty(), [value])
 
 
-@pytest.mark.parametrize(
-    "value", [-1, -5e-324, math.nan, math.inf, -math.inf, 1.0000001e10, 10**400, True, None, "45", [], {}]
-)
+@pytest.mark.parametrize("value", [-1, -5e-324, math.nan, math.inf, -math.inf, 1.0000001e10, 10**400, True, None, "45", [], {}])
 def test_anything_else_is_no_duration(value: object) -> None:
     """A foreign writer may put anything in a line."""
     assert not valid_duration(value)

@@ -162,21 +162,11 @@ def test_logs_stay_in_the_order_of_the_file() -> None:
     assert [entry.timestamp for entry in dashboard({"recent-logs": logs}, NOW).recent_logs] == [3, 1, 2]
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            ["running", "waiting", "crashed", "completed", "failed", "stopped", "unknown", "?", ""]
-        )
-    )
-)
+@given(st.lists(st.sampled_from(["running", "waiting", "crashed", "completed", "failed", "stopped", "unknown", "?", ""])))
 def test_each_agent_is_in_one_column_of_the_overview(statuses: list[str]) -> None:
     """The columns add up to the number of agents."""
     view = overview({str(i): agent_view({"status": status}) for i, status in enumerate(statuses)})
-    assert (
-        view.agents
-        == view.running + view.waiting + view.crashed + view.finished + view.unknown
-        == len(statuses)
-    )
+    assert view.agents == view.running + view.waiting + view.crashed + view.finished + view.unknown == len(statuses)
     assert view.finished == sum(status in ("completed", "failed", "stopped") for status in statuses)
     assert (view.running, view.crashed) == (statuses.count("running"), statuses.count("crashed"))
 
@@ -208,9 +198,7 @@ def test_an_empty_hub_has_zeros_for_counts_and_nothing_for_the_rest() -> None:
     assert set(view["overview"].values()) == set(view["problems"].values()) == {0}
     assert view["metrics"]["global"] == dict.fromkeys(("count", "success", "error", "interrupted"), 0) | {
         "total-duration": 0.0
-    } | dict.fromkeys(
-        ("success-rate", "avg-duration-ms", "p50-ms", "p95-ms", "p99-ms", "min-ms", "max-ms", "last-seen")
-    )
+    } | dict.fromkeys(("success-rate", "avg-duration-ms", "p50-ms", "p95-ms", "p99-ms", "min-ms", "max-ms", "last-seen"))
 
 
 ANYTHING = st.recursive(
@@ -384,11 +372,7 @@ def test_each_field_of_each_view_says_what_it_is(view: type) -> None:
     assert all(f"| `{json_name(name)}` | {text} |\n" in ANSWERS for name, text in help_of.items())
     assert all(text and not text.endswith(".") for text in help_of.values())
     assert all("/" in text and "0 to 1" in text for name, text in help_of.items() if name.endswith("_rate"))
-    assert all(
-        "ms" in text
-        for name, text in help_of.items()
-        if name.endswith(("_ms", "_time", "duration", "last_seen"))
-    )
+    assert all("ms" in text for name, text in help_of.items() if name.endswith(("_ms", "_time", "duration", "last_seen")))
 
 
 def test_a_view_cannot_be_changed_or_misspelt() -> None:
@@ -406,9 +390,7 @@ COMMANDS = re.findall(r"```console\n\$ (jq .*?metrics\.json)\n(.*?)```", DOCUMEN
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 @pytest.mark.parametrize(("command", "printed"), COMMANDS, ids=range(len(COMMANDS)))
-def test_each_documented_command_prints_what_the_document_says(
-    command: str, printed: str, tmp_path: Path
-) -> None:
+def test_each_documented_command_prints_what_the_document_says(command: str, printed: str, tmp_path: Path) -> None:
     """Run on the file that the document shows."""
     (tmp_path / ".pyjama").mkdir()
     (tmp_path / ".pyjama" / "metrics.json").write_text(json.dumps(WHOLE_FILE))
@@ -425,9 +407,7 @@ def test_the_documented_file_has_the_shape_of_a_state_and_every_key_is_explained
     shown = [WHOLE_FILE, agent, run, WHOLE_FILE["global"], WHOLE_FILE["tokens"], WHOLE_FILE["problems"]]
     made = [new_state(), new_agent(), new_run(), new_tool_tally(), new_usage(), new_state()["problems"]]
     assert [set(part) for part in shown] == [set(part) for part in made]
-    keys = (
-        {key for part in made for key in part} | set(WHOLE_FILE["global"]["histogram"]) | set(run["steps"][0])
-    )
+    keys = {key for part in made for key in part} | set(WHOLE_FILE["global"]["histogram"]) | set(run["steps"][0])
     keys |= {key for entry in WHOLE_FILE["recent-logs"] for key in entry} | set(run["origin"])
     assert {key for key in keys if f"`{key}`" not in DOCUMENT} == set()
 

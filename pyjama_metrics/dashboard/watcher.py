@@ -130,7 +130,9 @@ class Watcher:
         lost = self._hub.lost_elsewhere()
         if not lost:
             return None
-        return f"{lost:,} events could not be recorded (a full disk, a folder that may not be written); see 'pyjama-metrics doctor'."
+        return (
+            f"{lost:,} events could not be recorded (a full disk, a folder that may not be written); see 'pyjama-metrics doctor'."
+        )
 
     def _keep_observing(self) -> None:
         """Observe the folder that is there now; a deleted one leaves an observer that is alive and silent."""

@@ -77,9 +77,9 @@ class Journal:
         and writes again what had been recorded since the last look, because events that were recorded after the removal
         must count. (Those of the moment before it, at most the time between two looks, come back with them.)
         """
-        status = os.fstat(self.descriptor)
-        if (status.st_dev, status.st_ino) != self._identity:
-            # Somebody closed our descriptor and the number now belongs to a file of theirs: it must not be touched.
+        status = self._status_if_ours()
+        if status is None:
+            # Somebody closed our descriptor, and the number may now belong to a file of theirs: it must not be touched.
             descriptors.forget(self.descriptor)
             self.segment += 1
             descriptor, self.path = self._new_segment()
@@ -95,6 +95,13 @@ class Journal:
     def close(self) -> None:
         """Let go of the journal: from now on its owner counts as dead."""
         descriptors.close_carrier(self.descriptor)
+
+    def _status_if_ours(self) -> os.stat_result | None:
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            return None
+        return status if (status.st_dev, status.st_ino) == self._identity else None
 
     def _is_in_place(self) -> bool:
         try:

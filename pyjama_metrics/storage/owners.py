@@ -62,18 +62,18 @@ def verdict(header: dict[str, object], *, host: str, boot: str) -> str:
 
     Returns:
         ``alive``, ``dead``, or ``unknown``: the journal was written on another machine or in another boot, where a free
-        lock or a missing pid proves nothing.
+        lock or a missing pid proves nothing. A process whose lock is free is dead, unless the very process that the header names
+        is there: it has closed all its descriptors, as daemons do.
     """
     same_boot = header.get("boot") == boot if boot else header.get("host") == host
     if not same_boot:
         return UNKNOWN
-    if header.get("kind") != "session":
-        return DEAD
-    if header.get("pid-namespace", "") != pid_namespace():
-        return UNKNOWN
+    is_session = header.get("kind") == "session"
     pid = header.get("pid")
-    if not isinstance(pid, int):
-        return UNKNOWN
+    if header.get("pid-namespace", "") != pid_namespace() or not isinstance(pid, int):
+        return UNKNOWN if is_session else DEAD
+    if not is_session and "process-start" not in header:
+        return DEAD
     started = process_start(pid) if os.path.isdir("/proc/self") else _signalled(pid)
     return ALIVE if started is not None and started == header.get("process-start", started) else DEAD
 

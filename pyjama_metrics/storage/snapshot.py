@@ -4,20 +4,22 @@ Beside it lie ``metrics.json.prev`` (a hard link to the generation before) and `
 journal offsets. The offsets that count are inside the snapshot, so one ``os.replace`` moves state and offsets together, and
 a fold that dies half way is repeated, never counted twice. The copy serves only where the user removed the snapshot: the figures
 then start at zero, but from where the journals were read to, so that nothing old comes back. It is written before the
-snapshot, because a copy that lags would bring old events back.
+snapshot, because a copy that lags would bring old events back; but after the first snapshot, because until there is one a fold
+goes by the copy, and would pass over what a fold that died in between had read.
 
 All functions of :class:`SnapshotFile` that change something must be called under the fold lock.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import time
-from typing import cast
+from typing import Any, cast
 
 from pyjama_metrics import events
 from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
-from pyjama_metrics.state import State, is_state, new_state
+from pyjama_metrics.state import State, is_state, new_agent, new_run, new_state, new_tally, new_tool_tally
 from pyjama_metrics.storage import files, json
 from pyjama_metrics.storage.files import Signature
 
@@ -83,24 +85,38 @@ class SnapshotFile:
         """Set an unreadable snapshot aside and return the state to go on from.
 
         That is the generation before, whose older offsets make the next fold read again what the damaged one had read; where
-        that is unreadable too, empty figures and the journals from their beginning. Raises FolderUnusable.
+        that is unreadable too, empty figures and the journals from their beginning. Whoever dies on the way leaves a folder
+        from which the next one restores the same. Raises FolderUnusable.
         """
-        aside = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}"
-        try:
-            os.rename(self.path, aside)
-        except OSError as error:
-            raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
-        self.restored = aside
+        # The generation still only grows: readers take a smaller one for an older state.
+        generation = self.fresh()["generation"]
         try:
             before = self._read(self.previous)
         except SnapshotUnreadable:
             before = None
-        if before is None:
-            before = new_state()
-            # The generation still only grows: readers take a smaller one for an older state.
-            before["generation"] = self.fresh()["generation"]
+        try:
+            self._put_in_place(before, generation)
+        except OSError as error:
+            raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
+        before = new_state() if before is None else before
+        before["generation"] = max(before["generation"], generation)
         before["problems"]["restored-snapshots"] = before["problems"].get("restored-snapshots", 0) + 1
         return before
+
+    def _put_in_place(self, before: State | None, generation: int) -> None:
+        aside = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}"
+        # First what may fail for want of space: a try that fails leaves nothing set aside. A copy, not a link of the generation
+        # before: what damages a file in place must not damage both.
+        beside = None if before is None else files.write_beside(self.path, json.dumps(before), fsync=self.fsync)
+        if beside is None:
+            self.keep_offsets(generation, {})
+        if beside is None or os.path.isdir(self.path):
+            os.rename(self.path, aside)
+        else:
+            os.link(self.path, aside)
+        if beside is not None:
+            os.replace(beside, self.path)
+        self.restored = aside
 
     def write(self, state: State, *, replaces: bool) -> Signature:
         """Publish ``state`` as the next generation.
@@ -114,11 +130,14 @@ class SnapshotFile:
             SnapshotUnwritable: the disk is full, or we may not write; the snapshot there is whole.
         """
         try:
-            self.keep_offsets(state["generation"], state["journals"])
+            if replaces:
+                self.keep_offsets(state["generation"], state["journals"])
             beside = files.write_beside(self.path, json.dumps(state), fsync=self.fsync)
             if replaces:
                 self._keep_previous()
             os.replace(beside, self.path)
+            if not replaces:
+                self.keep_offsets(state["generation"], state["journals"])
         except (OSError, ValueError) as error:
             raise SnapshotUnwritable(self.path, getattr(error, "strerror", None) or str(error)) from error
         written = self.signature()
@@ -134,8 +153,8 @@ class SnapshotFile:
 
     def keep_as_previous(self) -> None:
         """Make the snapshot its own predecessor: after a clear nothing older may come back. Raises OSError."""
-        files.remove(self.previous)
-        os.link(self.path, self.previous)
+        with open(self.path, "rb") as file:
+            os.replace(files.write_beside(self.previous, file.read(), fsync=self.fsync), self.previous)
 
     def _keep_previous(self) -> None:
         link = self.previous + ".tmp"
@@ -155,9 +174,35 @@ def _state_in(path: str, data: bytes) -> State:
         raise SnapshotUnreadable(path, reason) from error
     if isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > events.FORMAT:
         raise SnapshotTooNew(path, f"a newer version of pyjama-metrics wrote it (format {value['format']})")
-    if not is_state(value):
+    if not is_state(value) or not _fill(value):
         raise SnapshotUnreadable(path, "it is JSON, but not a snapshot of pyjama-metrics")
     return cast(State, value)
+
+
+def _fill(state: State) -> bool:
+    """Give each row of a state the keys that it lacks: an older version did not know them, or a person took them out.
+
+    Whether that was possible: False where something that is not a row lies where one should be.
+    """
+    agents = list(state["agents"].values())
+    if not all(_filled(agent, _NEW_AGENT) and isinstance(agent["runs"], dict) for agent in agents):
+        return False
+    runs = [run for agent in agents for run in agent["runs"].values()]
+    tools = state["tools"].values()
+    return all(_filled(run, _NEW_RUN) and _filled(run["tally"], _NEW_TALLY) for run in runs) and all(
+        _filled(tool, _NEW_TOOL) for tool in tools
+    )
+
+
+def _filled(row: Any, usual: Any) -> bool:
+    if not isinstance(row, dict):
+        return False
+    if not row.keys() >= usual.keys():
+        row |= {key: value for key, value in copy.deepcopy(usual).items() if key not in row}
+    return True
+
+
+_NEW_AGENT, _NEW_TOOL, _NEW_RUN, _NEW_TALLY = new_agent(), new_tool_tally(), new_run(), new_tally()
 
 
 class SnapshotTooNew(SnapshotUnreadable):

@@ -53,6 +53,11 @@ def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
 
 
 def _findings(hub: Hub) -> Iterator[Finding]:
+    yield from _hub(hub)
+    yield from _losses(hub)
+
+
+def _hub(hub: Hub) -> Iterator[Finding]:
     try:
         status = os.stat(hub.folder)
     except FileNotFoundError:
@@ -68,7 +73,6 @@ def _findings(hub: Hub) -> Iterator[Finding]:
     yield from _snapshot(hub)
     yield from _lock(hub)
     yield from _journals(hub)
-    yield from _losses(hub)
 
 
 def _missing_folder(folder: str) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pyjama_metrics import deaths, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SnapshotUnreadable
@@ -28,6 +29,7 @@ _LEAST_SHARE = 64 * 1024
 
 Projection = Callable[[str], int]
 """How far a projection of the journals is durably past: the name of a segment to an offset in bytes."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +97,30 @@ class Hub:
             FolderUnusable, SnapshotUnwritable: nothing was changed, nothing is lost, a later fold catches up.
             SnapshotUnreadable: a newer version of pyjama-metrics wrote the snapshot.
         """
+        try:
+            return self._under_lock(wait, lambda held, thorough: self._fold(held, thorough, max_bytes))
+        except LockTimeout:
+            return FoldReport(busy=True)
+
+    def _under_lock(self, wait: float | None, step: Callable[[HeldLock, bool], Result]) -> Result:
+        thorough = False
         while True:
             try:
                 with self._lock.held(wait) as held:
-                    return self._fold(held, max_bytes)
-            except LockTimeout:
-                return FoldReport(busy=True)
+                    return step(held, thorough)
             except Removed:
                 continue  # somebody removed the snapshot or the folder meanwhile: begin again with what is there now
             except OSError as error:
                 raise FolderUnusable(self.folder, error.strerror or str(error)) from error
+            except (LookupError, TypeError, ValueError, AttributeError):
+                # A row of the snapshot may not be what it should be: an older version wrote it, or a person did. To look at
+                # each row costs more than all the rest of a fold, so it is done when there is a reason to.
+                if thorough:
+                    raise
+                thorough = True
 
-    def _fold(self, held: HeldLock, max_bytes: int) -> FoldReport:
-        state, exists = self._load()
+    def _fold(self, held: HeldLock, thorough: bool, max_bytes: int) -> FoldReport:
+        state, exists = self._load(thorough)
         start = {name: dict(at) for name, at in state["journals"].items()}
         listed = segments.listing(self.folder)
         folded, caught_up = self._add_new(state, listed, max_bytes)
@@ -126,14 +139,14 @@ class Hub:
             self._keep(state)
         return FoldReport(folded, caught_up)
 
-    def _load(self) -> tuple[State, bool]:
+    def _load(self, thorough: bool) -> tuple[State, bool]:
         """The state to go on from, and whether it is that of the snapshot in place."""
         # Taken out while it is being changed: a fold that fails half way leaves a state that is no use any more.
         cached, self._cached = self._cached, None
         if cached is not None and cached[0] == self._snapshot.signature():
             return cached[1], True
         try:
-            state = self._snapshot.read()
+            state = self._snapshot.read(thorough=thorough)
         except SnapshotTooNew:
             raise
         except SnapshotUnreadable:
@@ -274,17 +287,16 @@ class Hub:
             LockTimeout: another process held the lock for ``timeout`` seconds.
             FolderUnusable, SnapshotUnwritable: nothing was cleared.
         """
-        try:
-            with self._lock.held(timeout) as held:
-                state, _ = self._load()
-                listed = segments.listing(self.folder)
-                self._add_new(state, listed, 2**62)
-                start = {name: dict(at) for name, at in state["journals"].items()}
-                self._publish(held, cleared(state), False, start)
-                self._snapshot.keep_as_previous()
-            losses.clear_notes(self.folder)
-        except OSError as error:
-            raise FolderUnusable(self.folder, error.strerror or str(error)) from error
+        self._under_lock(timeout, self._clear)
+
+    def _clear(self, held: HeldLock, thorough: bool) -> None:
+        state, _ = self._load(thorough)
+        listed = segments.listing(self.folder)
+        self._add_new(state, listed, 2**62)
+        start = {name: dict(at) for name, at in state["journals"].items()}
+        self._publish(held, cleared(state), False, start)
+        self._snapshot.keep_as_previous()
+        losses.clear_notes(self.folder)
 
     def writers(self) -> list[segments.WriterInfo]:
         """Who writes, or wrote and is not yet removed. Raises OSError."""

@@ -7,7 +7,9 @@ order and floats do not: ``total-duration`` is derived from ``total-us``. ``docs
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+import copy
+from collections.abc import Iterator
+from typing import Any, TypedDict, cast
 
 from pyjama_metrics.events import FORMAT
 from pyjama_metrics.histogram import Histogram, empty
@@ -283,10 +285,55 @@ def new_state() -> State:
     }
 
 
-def is_state(value: object) -> bool:
-    """Whether a parsed document has the shape of a state: ours, of this format, with its main parts in place."""
-    return (
-        isinstance(value, dict)
-        and value.get("format") == FORMAT
-        and all(isinstance(value.get(key), type(part)) for key, part in new_state().items())
+def accepted(value: object, *, thorough: bool) -> State | None:
+    """A parsed document as a state, or None where it is not one.
+
+    Keys that it lacks are filled in, in place: an older version did not know them, or a person took them out. A value of
+    the wrong type makes it no state, because the first fold would stumble over it, and every fold after that.
+
+    Args:
+        value: what was parsed.
+        thorough: look at each row too, not only at the parts; with hundreds of agents that takes some 10 ms.
+    """
+    if not isinstance(value, dict) or value.get("format") != FORMAT or not value.keys() >= _ESSENTIAL:
+        return None
+    state = cast(State, value)
+    return state if _fits(value, _NEW_STATE) and (not thorough or all(_rows_fit(state))) else None
+
+
+def _rows_fit(state: State) -> Iterator[bool]:
+    for agent in state["agents"].values():
+        yield _fits(agent, _NEW_AGENT) and _fits(agent["tokens"], _NEW_USAGE) and _fits(agent["run-counts"], _NEW_COUNTS)
+        for run in agent["runs"].values():
+            yield _fits(run, _NEW_RUN) and _fits(run["tally"], _NEW_TALLY)
+            yield from (_fits(step, _NEW_STEP) for step in run["steps"])
+        yield from (_fits(tally, _NEW_TALLY) for tally in agent["tools"].values())
+    for tool in [state["global"], *state["tools"].values()]:
+        yield _fits(tool, _NEW_TOOL) and _fits(tool["histogram"], _NEW_TOOL["histogram"])
+        yield _counts(tool["histogram"]["buckets"])
+    yield from (_fits(usage, _NEW_USAGE) for usage in [state["tokens"], *state["models"].values(), *state["phases"].values()])
+    yield from (_fits(position, {"offset": 0, "lines": 0}) for position in state["journals"].values())
+    yield from (_fits(entry, {"timestamp": 0, "id": ""}) and entry["id"][-1:].isdigit() for entry in state["recent-logs"])
+    yield from (_counts(row) for row in (state["evicted"], state["problems"], state["messages"]))
+    yield _fits(state["runs"], _NEW_COUNTS)
+
+
+def _fits(row: Any, usual: Any) -> bool:
+    """Whether a row has its keys (those that it lacks are filled in) with values of their types; None stands for any type."""
+    if not isinstance(row, dict):
+        return False
+    if not row.keys() >= usual.keys():
+        row |= {key: value for key, value in copy.deepcopy(usual).items() if key not in row}
+    return all(
+        value is None or type(row[key]) is type(value) or (type(value) is float and type(row[key]) is int)
+        for key, value in usual.items()
     )
+
+
+def _counts(row: dict[str, int]) -> bool:
+    return set(map(type, row.values())) <= {int}
+
+
+_ESSENTIAL = frozenset({"agents", "global", "tools", "journals"})
+_NEW_STATE, _NEW_AGENT, _NEW_RUN, _NEW_STEP, _NEW_TALLY = new_state(), new_agent(), new_run(), new_step(""), new_tally()
+_NEW_TOOL, _NEW_USAGE, _NEW_COUNTS = new_tool_tally(), new_usage(), new_run_counts()

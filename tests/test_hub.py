@@ -207,6 +207,22 @@ def test_a_damaged_snapshot_is_set_aside_and_the_figures_are_restored_exactly(ho
     assert on_disk(home)["problems"]["restored-snapshots"] == 1
 
 
+@pytest.mark.parametrize("row", [7, {"count": "many"}, {"count": 4, "tools": 3}])
+def test_a_snapshot_with_a_row_of_a_wrong_type_is_restored(home: Path, row: object) -> None:
+    """Somebody edited it: the fold that stumbles over it sets it aside, and nothing is lost or counted twice."""
+    with live_journal(home) as journal:
+        record(journal, 2)
+        Hub().flush()
+        name = next(iter(on_disk(home)["agents"]))
+        record(journal, 2)
+        Hub().flush()
+        damaged = json.dumps({**on_disk(home), "agents": {name: row}})
+        (home / "metrics.json").write_bytes(damaged)
+        record(journal, 1)
+        assert counted(home) == 5
+    assert [path.read_bytes() for path in home.glob("metrics.json.corrupt-*")] == [damaged]
+
+
 def test_a_snapshot_with_a_hole_is_as_damaged_as_any_other(home: Path) -> None:
     """JSON that has the shape of ours at first sight, and lacks what a fold needs, does not stop the folding for ever."""
     with live_journal(home) as journal:
@@ -334,6 +350,23 @@ def test_a_folder_removed_during_a_fold_does_not_come_back_with_its_figures(home
         record(journal, 7)
         monkeypatch.setattr(hub_module, "retain", late)
         Hub().fold()
+    assert counted(home) == 0
+
+
+def test_clearing_a_folder_that_is_removed_meanwhile_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who clears has what he wanted."""
+    cleared = hub_module.cleared
+
+    def late(state: State) -> State:
+        monkeypatch.setattr(hub_module, "cleared", cleared)
+        shutil.rmtree(home)
+        return cleared(state)
+
+    with live_journal(home) as journal:
+        record(journal, 7)
+        Hub().flush()
+        monkeypatch.setattr(hub_module, "cleared", late)
+        Hub().clear()
     assert counted(home) == 0
 
 

@@ -12,14 +12,12 @@ All functions of :class:`SnapshotFile` that change something must be called unde
 
 from __future__ import annotations
 
-import copy
 import os
 import time
-from typing import Any, cast
 
 from pyjama_metrics import events
 from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
-from pyjama_metrics.state import State, is_state, new_agent, new_run, new_state, new_tally, new_tool_tally
+from pyjama_metrics.state import State, accepted, new_state
 from pyjama_metrics.storage import files, json
 from pyjama_metrics.storage.files import Signature
 
@@ -45,16 +43,19 @@ class SnapshotFile:
         except OSError as error:
             raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
 
-    def read(self) -> State | None:
+    def read(self, *, thorough: bool = False) -> State | None:
         """The state in the file; None where there is no file.
+
+        Args:
+            thorough: look at each row, fill in what it lacks and refuse what is of the wrong type.
 
         Raises:
             SnapshotUnreadable: what is there is not a snapshot of this version.
             FolderUnusable: the operating system does not let us read it.
         """
-        return self._read(self.path)
+        return self._read(self.path, thorough)
 
-    def _read(self, path: str) -> State | None:
+    def _read(self, path: str, thorough: bool) -> State | None:
         try:
             with open(path, "rb") as file:
                 data = file.read()
@@ -64,7 +65,7 @@ class SnapshotFile:
             raise SnapshotUnreadable(path, "it is a folder") from error
         except OSError as error:
             raise FolderUnusable(os.path.dirname(path), error.strerror or str(error)) from error
-        return _state_in(path, data)
+        return _state_in(path, data, thorough)
 
     def fresh(self) -> State:
         """Empty figures that go on where the journals were read to when the snapshot was removed."""
@@ -91,7 +92,7 @@ class SnapshotFile:
         # The generation still only grows: readers take a smaller one for an older state.
         generation = self.fresh()["generation"]
         try:
-            before = self._read(self.previous)
+            before = self._read(self.previous, thorough=True)
         except SnapshotUnreadable:
             before = None
         try:
@@ -166,7 +167,7 @@ class SnapshotFile:
         os.replace(link, self.previous)
 
 
-def _state_in(path: str, data: bytes) -> State:
+def _state_in(path: str, data: bytes, thorough: bool) -> State:
     try:
         value = json.loads(data)
     except ValueError as error:
@@ -174,35 +175,10 @@ def _state_in(path: str, data: bytes) -> State:
         raise SnapshotUnreadable(path, reason) from error
     if isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > events.FORMAT:
         raise SnapshotTooNew(path, f"a newer version of pyjama-metrics wrote it (format {value['format']})")
-    if not is_state(value) or not _fill(value):
+    state = accepted(value, thorough=thorough)
+    if state is None:
         raise SnapshotUnreadable(path, "it is JSON, but not a snapshot of pyjama-metrics")
-    return cast(State, value)
-
-
-def _fill(state: State) -> bool:
-    """Give each row of a state the keys that it lacks: an older version did not know them, or a person took them out.
-
-    Whether that was possible: False where something that is not a row lies where one should be.
-    """
-    agents = list(state["agents"].values())
-    if not all(_filled(agent, _NEW_AGENT) and isinstance(agent["runs"], dict) for agent in agents):
-        return False
-    runs = [run for agent in agents for run in agent["runs"].values()]
-    tools = state["tools"].values()
-    return all(_filled(run, _NEW_RUN) and _filled(run["tally"], _NEW_TALLY) for run in runs) and all(
-        _filled(tool, _NEW_TOOL) for tool in tools
-    )
-
-
-def _filled(row: Any, usual: Any) -> bool:
-    if not isinstance(row, dict):
-        return False
-    if not row.keys() >= usual.keys():
-        row |= {key: value for key, value in copy.deepcopy(usual).items() if key not in row}
-    return True
-
-
-_NEW_AGENT, _NEW_TOOL, _NEW_RUN, _NEW_TALLY = new_agent(), new_tool_tally(), new_run(), new_tally()
+    return state
 
 
 class SnapshotTooNew(SnapshotUnreadable):

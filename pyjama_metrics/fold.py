@@ -13,11 +13,21 @@ then cost per group, not per event.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any, cast
 
 from pyjama_metrics import histogram
-from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, OUTCOMES, encode, owner_of, status_class, text_of
+from pyjama_metrics.event_fields import (
+    ORIGIN,
+    Event,
+    Invalid,
+    are_names,
+    count_of,
+    origin_of,
+    run_name,
+    time_of,
+    usable_durations,
+)
+from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, owner_of, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
@@ -33,24 +43,12 @@ from pyjama_metrics.state import (
     new_tool_tally,
     new_usage,
 )
+from pyjama_metrics.statuses import MAX_STEPS, end_order, settle
 
 LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
-MAX_STEPS = 100
-"""Steps kept of one run."""
-MAX_LABELS = 50
-"""Labels kept of one run."""
-MAX_DEPTH = 8
-"""Levels to which a run's specification may be nested; it is kept as text beyond that."""
 
-Event = dict[str, Any]
-_ORIGIN_TEXTS = ("parent", "parent-agent", "source", "host", "cwd", "tmux-pane")
-_ORIGIN = (*_ORIGIN_TEXTS, "pid", "labels", "spec")
 _TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
-
-
-class Invalid(ValueError):
-    """A field of an event has no usable value. Caught by the fold, which counts the event as a problem."""
 
 
 def fold(state: State, journal: str, events: Sequence[Event | None]) -> None:
@@ -147,18 +145,18 @@ class _Folding:
             status = event.get("status", "ok")
             self.log(event, event["agent"], "tool", tool=event["tool"], status=status, message=event.get("error"))
         if event.get("error"):
-            self.note_error(self.agent(event["agent"]), _time(event["time"]), event["error"])
+            self.note_error(self.agent(event["agent"]), time_of(event["time"]), event["error"])
 
     def add_groups(self) -> None:
         for (agent_id, run_id, tool, status), group in self.groups.items():
-            if not group.count or not _are_names(agent_id, run_id, tool, status):
+            if not group.count or not are_names(agent_id, run_id, tool, status):
                 self.problem("invalid-values", group.count)
                 continue
             self.add_group(self.agent(agent_id), agent_id, run_id, text_of(tool), status_class(status), group)
         self.groups.clear()
 
     def add_group(self, agent: Agent, agent_id: Any, run_id: Any, tool: str, kind: str, group: _Group) -> None:
-        usable = _usable(group.durations)
+        usable = usable_durations(group.durations)
         if len(usable) < len(group.durations):
             self.problem("invalid-values", len(group.durations) - len(usable))
         batch = histogram.empty()
@@ -202,24 +200,24 @@ class _Folding:
         """The header of a segment says who writes; it changes no figure."""
 
     def on_lost(self, event: Event) -> None:
-        self.problem("lost-events", _count(event["count"]))
+        self.problem("lost-events", count_of(event["count"]))
 
     def on_start(self, event: Event) -> None:
         agent, time = self.seen(event)
         self.add_groups()  # what this journal recorded before belongs to the run that was open then
-        run_id = _text(event["run"])
+        run_id = run_name(event["run"])
         run = agent["runs"].setdefault(run_id, new_run())
         if run["start-time"] is None:
             run["start-time"] = time
             self.count_run(agent, "started")
-            run["origin"] = _origin(event)
+            run["origin"] = origin_of(event)
             run["last-seen"] = max(run["last-seen"], time)
             self.log(event, event["agent"], "start", status="running", run=run_id)
         latest = agent["runs"].get(agent["latest-run"] or "")
         if latest is None or (time, run_id) >= (latest["start-time"] or 0, agent["latest-run"] or ""):
             agent["latest-run"] = run_id
             agent["start-time"] = run["start-time"]
-            for key in _ORIGIN:
+            for key in ORIGIN:
                 cast(dict[str, Any], agent)[key] = run["origin"].get(key)
 
     def on_complete(self, event: Event) -> None:
@@ -239,7 +237,7 @@ class _Folding:
         self.log(event, event["agent"], name, status=outcome, run=run_id, message=message)
         before = run["outcome"]
         if before is not None:
-            if _end_order(outcome, time, message) >= _end_order(before, run["end-time"] or 0, run["outcome-error"]):
+            if end_order(outcome, time, message) >= end_order(before, run["end-time"] or 0, run["outcome-error"]):
                 return
             self.count_run(agent, before, -1)
         self.count_run(agent, outcome)
@@ -294,9 +292,9 @@ class _Folding:
             agent["last-error"] = {"time": time, "message": text}
 
     def on_llm(self, event: Event) -> None:
-        counts = {key: _count(event.get(key, 0)) for key in _TOKENS}
+        counts = {key: count_of(event.get(key, 0)) for key in _TOKENS}
         cost = event.get("cost-micros")
-        cost = None if cost is None else _count(cost)
+        cost = None if cost is None else count_of(cost)
         agent, time = self.seen(event)
         self.touch_run(agent, event, time)
         state = self.state
@@ -361,7 +359,7 @@ class _Folding:
 
     def seen(self, event: Event, *, alive: bool = True) -> tuple[Agent, int]:
         """The event's agent and time; the agent was seen then, unless somebody else tells of it."""
-        time = _time(event["time"])
+        time = time_of(event["time"])
         agent = self.agent(event["agent"])
         if alive:
             agent["last-seen"] = max(agent["last-seen"], time)
@@ -376,7 +374,7 @@ class _Folding:
     def run_id_of(self, agent: Agent, run_id: Any) -> str | None:
         """The run that an event names; without a name, this writer's latest open run of the agent, if there is one."""
         if run_id is not None:
-            return _text(run_id)
+            return run_name(run_id)
         mine = [
             (run["start-time"], name)
             for name, run in agent["runs"].items()
@@ -391,7 +389,7 @@ class _Folding:
     # -- the end of a batch ----------------------------------------------------------------------------------------
 
     def log(self, event: Event, agent_id: object, name: str, **fields: object) -> None:
-        entry: dict[str, Any] = {"timestamp": _time(event["time"]), "agent-id": text_of(agent_id), "event": name}
+        entry: dict[str, Any] = {"timestamp": time_of(event["time"]), "agent-id": text_of(agent_id), "event": name}
         entry |= {key: text_of(value, MAX_TEXT) for key, value in fields.items() if value is not None}
         if "run" not in entry and event.get("run") is not None:
             entry["run"] = text_of(event["run"])
@@ -426,56 +424,6 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
 }
 
 
-def settle(agent: Agent) -> None:
-    """Work out what follows from an agent's runs: each run's status and steps, the agent's status and current step."""
-    best: tuple[int, int, str] | None = None
-    for run_id, run in agent["runs"].items():
-        run["status"] = _run_status(run)
-        for step in run["steps"]:
-            step["status"] = _step_status(step["started"], step["ended"], step["outcome"])
-        run["steps"].sort(key=_step_order)
-        rank = (_STATUS_RANK.get(run["status"], 0), run["start-time"] or run["last-seen"], run_id)
-        if best is None or rank > best:
-            best = rank
-    shown = agent["runs"][best[2]] if best is not None else None
-    agent["status"] = "unknown" if shown is None else shown["status"]
-    agent["waiting-reason"] = shown["waiting-reason"] if shown is not None and shown["status"] == "waiting" else None
-    running = [(step["started"] or 0, step["id"]) for step in shown["steps"] if step["status"] == "running"] if shown else []
-    agent["current-step"] = max(running)[1] if running else None
-
-
-_STATUS_RANK = {"running": 3, "waiting": 2, "unknown": 1}
-"""An agent runs while any of its runs does; where none is open, the latest run speaks."""
-
-
-def _run_status(run: Run) -> str:
-    if run["outcome"] is not None:
-        return run["outcome"]
-    if run["unknown-since"] is not None and run["unknown-since"] > run["last-seen"]:
-        return "unknown"
-    if run["waiting-since"] is not None and run["waiting-since"] >= run["last-seen"]:
-        return "waiting"
-    return "running"
-
-
-def _step_status(started: int | None, ended: int | None, outcome: str | None) -> str:
-    if ended is not None and ended >= (started or 0):
-        return {"success": "completed", "error": "failed"}.get(status_class(outcome or "ok"), "stopped")
-    return "pending" if started is None else "running"
-
-
-def _step_order(step: Step) -> tuple[int, int, str]:
-    """The workflow's order; steps that no workflow named come after it, in the order of their start."""
-    return MAX_STEPS if step["index"] is None else step["index"], step["started"] or MAX_TIME_MS, step["id"]
-
-
-def _end_order(outcome: str, time: int, message: str | None) -> tuple[bool, int, str, str]:
-    """Of several ends that are told of one run the least one holds: what the agent said beats what others concluded; a run ends
-    once, so otherwise the earlier one does.
-    """
-    return outcome == "crashed", time, outcome, message or ""
-
-
 def _add(tally: Tally | ToolTally | Agent, kind: str, group: _Group, batch: histogram.Histogram) -> None:
     sums = cast(dict[str, Any], tally)
     sums[kind] += group.count
@@ -500,72 +448,8 @@ def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estima
         sums["priced-requests"] += 1
 
 
-def _usable(durations: list[float]) -> list[float]:
-    # A foreign writer may have put anything there, such as true, which Python takes for the number 1.
-    are_numbers = _NUMBERS.issuperset(map(type, durations))
-    if not durations or (are_numbers and min(durations) >= 0 and max(durations) <= histogram.LARGEST_MS):
-        return durations
-    return [d for d in durations if histogram.valid_duration(d)]
-
-
-_NUMBERS = frozenset({float, int})
-
-
-def _are_names(agent_id: object, run_id: object, tool: object, status: object) -> bool:
-    """Whether what a tool event is grouped by are texts. Numbers would not do: 1, 1.0 and true are one key, and three names."""
-    has_run = run_id is None or (isinstance(run_id, str) and run_id != "")
-    return has_run and isinstance(agent_id, str) and isinstance(tool, str) and isinstance(status, str)
-
-
-def _origin(event: Event) -> dict[str, Any]:
-    """What a start event told about the run, bounded, each field of its type: a foreign writer may have put anything there."""
-    told: dict[str, Any] = {key: text_of(event[key], MAX_TEXT) for key in _ORIGIN_TEXTS if event.get(key) is not None}
-    if type(event.get("pid")) is int:
-        told["pid"] = event["pid"]
-    if isinstance(event.get("labels"), dict):
-        told["labels"] = {text_of(name): text_of(value) for name, value in islice(event["labels"].items(), MAX_LABELS)}
-    if event.get("spec") is not None:
-        told["spec"] = _bounded(event["spec"])
-    return told
-
-
-def _bounded(value: Any) -> Any:
-    """A plain value, or its text where it is too large. What is nested too deeply becomes text too: not all that can be read can
-    be written, and one such value in the state would stop every fold.
-    """
-    plain = _plain(value, MAX_DEPTH)
-    return plain if len(encode(plain, MAX_DEPTH)) <= 4 * MAX_TEXT else text_of(plain, MAX_TEXT)
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if isinstance(value, dict) and depth:
-        return {text_of(name): _plain(item, depth - 1) for name, item in value.items()}
-    if isinstance(value, list) and depth:
-        return [_plain(item, depth - 1) for item in value]
-    return text_of(value, MAX_TEXT) if isinstance(value, (dict, list)) or (isinstance(value, str) and value) else value
-
-
 def _or_never(time: int | None) -> int:
     return -1 if time is None else time
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise Invalid(f"count {value!r}")
-    return value
-
-
-def _time(value: object) -> int:
-    # Not every writer has integers: jq and awk print a time of milliseconds as a float.
-    if type(value) not in _NUMBERS or not 0 <= value <= MAX_TIME_MS:  # type: ignore[operator]
-        raise Invalid(f"time {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise Invalid(f"run {value!r}")
-    return text_of(value)
 
 
 def _log_order(entry: dict[str, Any]) -> tuple[int, str, int]:

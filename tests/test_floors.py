@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 FLOORS = (
     ("words", ("version", "errors", "events", "problems", "settings")),
-    ("pure", ("histogram", "state", "retention", "fold", "views", "queries")),
+    ("pure", ("histogram", "state", "statuses", "event_fields", "retention", "fold", "views", "queries")),
     ("storage", ("storage", "storage.*")),
     (
         "hub",

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics import events, retention, views
-from pyjama_metrics.fold import LOG_ENTRIES, MAX_STEPS, fold
+from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.histogram import add_many
 from pyjama_metrics.queries import (
     agent_view,
@@ -33,6 +33,7 @@ from pyjama_metrics.queries import (
     usage_view,
 )
 from pyjama_metrics.state import accepted, new_agent, new_run, new_state, new_tool_tally, new_usage
+from pyjama_metrics.statuses import MAX_STEPS
 
 NOW = 1_706_945_999_000
 DOCS = Path(__file__).parent.parent / "docs"

@@ -1,0 +1,94 @@
+"""The fields of journal events as the fold may use them: of their types, within their bounds.
+
+Any program may write a journal, so nothing is taken for granted. What is no use raises :class:`Invalid`, or is left out.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from pyjama_metrics import histogram
+from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, encode, text_of
+
+MAX_LABELS = 50
+"""Labels kept of one run."""
+MAX_DEPTH = 8
+"""Levels to which a run's specification may be nested; it is kept as text beyond that."""
+
+Event = dict[str, Any]
+_ORIGIN_TEXTS = ("parent", "parent-agent", "source", "host", "cwd", "tmux-pane")
+ORIGIN = (*_ORIGIN_TEXTS, "pid", "labels", "spec")
+"""What a start event tells about its run."""
+
+
+class Invalid(ValueError):
+    """A field of an event has no usable value. Caught by the fold, which counts the event as a problem."""
+
+
+def usable_durations(durations: list[float]) -> list[float]:
+    """Those of the ``duration-ms`` of some events that are measurements, in milliseconds."""
+    # A foreign writer may have put anything there, such as true, which Python takes for the number 1.
+    are_numbers = _NUMBERS.issuperset(map(type, durations))
+    if not durations or (are_numbers and min(durations) >= 0 and max(durations) <= histogram.LARGEST_MS):
+        return durations
+    return [d for d in durations if histogram.valid_duration(d)]
+
+
+_NUMBERS = frozenset({float, int})
+
+
+def are_names(agent_id: object, run_id: object, tool: object, status: object) -> bool:
+    """Whether what a tool event is grouped by are texts. Numbers would not do: 1, 1.0 and true are one key, and three names."""
+    has_run = run_id is None or (isinstance(run_id, str) and run_id != "")
+    return has_run and isinstance(agent_id, str) and isinstance(tool, str) and isinstance(status, str)
+
+
+def origin_of(event: Event) -> dict[str, Any]:
+    """What a start event told about the run, bounded, each field of its type: a foreign writer may have put anything there."""
+    told: dict[str, Any] = {key: text_of(event[key], MAX_TEXT) for key in _ORIGIN_TEXTS if event.get(key) is not None}
+    if type(event.get("pid")) is int:
+        told["pid"] = event["pid"]
+    if isinstance(event.get("labels"), dict):
+        told["labels"] = {text_of(name): text_of(value) for name, value in islice(event["labels"].items(), MAX_LABELS)}
+    if event.get("spec") is not None:
+        told["spec"] = _bounded(event["spec"])
+    return told
+
+
+def _bounded(value: Any) -> Any:
+    """A plain value, or its text where it is too large. What is nested too deeply becomes text too: not all that can be read can
+    be written, and one such value in the state would stop every fold.
+    """
+    plain = _plain(value, MAX_DEPTH)
+    return plain if len(encode(plain, MAX_DEPTH)) <= 4 * MAX_TEXT else text_of(plain, MAX_TEXT)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth:
+        return {text_of(name): _plain(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_plain(item, depth - 1) for item in value]
+    return text_of(value, MAX_TEXT) if isinstance(value, (dict, list)) or (isinstance(value, str) and value) else value
+
+
+def count_of(value: object) -> int:
+    """A count of tokens, events or micro-dollars. Raises Invalid."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise Invalid(f"count {value!r}")
+    return value
+
+
+def time_of(value: object) -> int:
+    """A time in milliseconds since the epoch. Raises Invalid."""
+    # Not every writer has integers: jq and awk print a time of milliseconds as a float.
+    if type(value) not in _NUMBERS or not 0 <= value <= MAX_TIME_MS:  # type: ignore[operator]
+        raise Invalid(f"time {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def run_name(value: object) -> str:
+    """A run id. Raises Invalid."""
+    if not isinstance(value, str) or not value:
+        raise Invalid(f"run {value!r}")
+    return text_of(value)

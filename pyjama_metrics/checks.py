@@ -76,6 +76,9 @@ def _hub(hub: Hub) -> Iterator[Finding]:
 
 
 def _missing_folder(folder: str) -> Iterator[Finding]:
+    if os.path.islink(folder):
+        yield _unusable(folder, f"it is a link to {os.readlink(folder)}, and there is nothing"), None
+        return
     above = os.path.dirname(folder)
     while above != os.path.dirname(above) and not os.path.exists(above):
         above = os.path.dirname(above)

@@ -130,6 +130,8 @@ class Journal:
         whole = data[: data.rfind(b"\n") + 1]
         if whole:
             self.append(whole)
+            # Not to be written a third time should this folder be removed as well; the next fold takes it.
+            self._kept_bytes += len(whole)
 
     def _new_segment(self) -> tuple[int, str]:
         files.make_folder(os.path.dirname(self.folder))

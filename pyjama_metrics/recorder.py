@@ -14,25 +14,20 @@ back-filling, in milliseconds since the epoch.
 
 from __future__ import annotations
 
-import atexit
-import errno
 import itertools
 import os
-import sys
-import threading
 import time
 
-from pyjama_metrics import events, settings
-from pyjama_metrics.background import BackgroundFold
+from pyjama_metrics import events, recording
 from pyjama_metrics.errors import RecordingFailed
-from pyjama_metrics.runs import KnownRuns, current_run
-from pyjama_metrics.storage.journal import Journal
+from pyjama_metrics.recording import close, label, look_after_journal, lost_events, now, road, use_session
+from pyjama_metrics.runs import current_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyjama_metrics.storage.session import SessionJournal
+    from pyjama_metrics.recording import Recording
 
 __all__ = [
     "child_env",
@@ -57,208 +52,9 @@ __all__ = [
 
 _CACHED = 4096
 """Entries of the cache of half-made lines; it is emptied when it is full."""
-_RETRY = 0.25
-"""Seconds between two tries to open a journal that cannot be opened."""
-_EXIT_FOLD = 2.0
-"""Seconds that a process spends at most, when it ends, on bringing its last events into ``metrics.json``."""
-
-
-class _Recording:
-    """What one process needs to record. A forked child, and a process after ``close``, has a new one."""
-
-    def __init__(self, known: KnownRuns) -> None:
-        self.folder = _home()
-        self.fsync, self.strict = settings.fsync(), settings.strict()
-        self.writer = f"{_label()}-{os.getpid()}-{time.time_ns() // 1000:x}"
-        self.known = known
-        self.numbers = itertools.count(1)
-        self.journal: Journal | SessionJournal | None = None
-        self.background: BackgroundFold | None = None
-        self.session_pid: int | None = None
-        self.guard = threading.RLock()  # re-entrant: a signal handler may record while its thread does
-        self.early: list[bytes] | None = None
-        self.lost = 0
-        self.told = 0
-        self.noted_at = 0.0
-        self.noted = 0
-        self.retry_at = 0.0
-
-    def append(self, line: bytes) -> None:
-        """Write one line by the slow road. Raises OSError."""
-        with self.guard:
-            if self.early is not None:
-                # A signal handler, or a __del__, records in the middle of this very thread's opening of the journal.
-                self.early.append(line)
-                return
-            journal = self.open()
-            try:
-                journal.append(line)
-            except OSError as error:
-                if error.errno != errno.EBADF:
-                    raise
-                # All descriptors of the process were closed, as a daemon does. That makes a new segment; nothing was written.
-                journal.keep()
-                journal.append(line)
-            if self.lost > self.told:
-                self.tell_losses()
-            self.allow_fast_road()
-        background = self.background
-        if background is not None and not background.pending:
-            background.wake()
-
-    def open(self) -> Journal | SessionJournal:
-        if self.journal is None:
-            now = time.monotonic()
-            if now < self.retry_at:
-                raise OSError(0, "the journal could not be opened a moment ago", self.folder)
-            self.retry_at = now + _RETRY
-            early: list[bytes] = []
-            self.early = early
-            try:
-                self.journal = Journal(self.folder, self.writer, fsync=self.fsync)
-            except OSError:
-                self.lost += len(early)
-                raise
-            finally:
-                self.early = None
-            self.retry_at = 0.0
-            self.background = self.start_background()
-            _close_at_exit()
-            try:
-                self.journal.append(b"".join(early))
-            except OSError:
-                self.lost += len(early)
-        return self.journal
-
-    def start_background(self) -> BackgroundFold | None:
-        """The folding thread; None in an interpreter that is about to end, where a thread would not come to life any more."""
-        try:
-            return None if sys.is_finalizing() else BackgroundFold(self.folder, self.keep)
-        except RuntimeError:  # "can't start new thread": too many of them, or too late. Others fold what we record.
-            return None
-
-    def allow_fast_road(self) -> None:
-        """Let ``record_tool_execution`` write to the descriptor itself, as long as nothing stands against it."""
-        global _descriptor, _background
-        journal = self.journal
-        fast = isinstance(journal, Journal) and not journal.torn and not self.fsync and self.lost == self.told
-        _descriptor = journal.descriptor if fast and isinstance(journal, Journal) else None
-        _background = self.background
-
-    def keep(self) -> None:
-        """Look after the journal, before each fold."""
-        try:
-            with self.guard:
-                if self.journal is not None:
-                    self.journal.keep()
-                    self.allow_fast_road()
-        except OSError:
-            # The folder cannot be made again just now: each event finds that out by itself, and is counted as lost.
-            self.give_up_journal()
-
-    def give_up_journal(self) -> None:
-        global _descriptor
-        _descriptor = None
-        with self.guard:
-            journal, self.journal = self.journal, None
-            background, self.background = self.background, None
-            _let_go(journal)
-            self.writer = f"{_label()}-{os.getpid()}-{time.time_ns() // 1000:x}"
-        if background is not None and threading.current_thread() is not background.thread:
-            background.stop(0.0)
-
-    def lose(self, what: str, error: Exception) -> None:
-        """An event was not recorded: count it, and leave a note where that can be done."""
-        global _descriptor
-        _descriptor = None
-        self.lost += 1
-        # Not for each one: a note costs more than a record may. At the end of the process it is exact.
-        if self.lost - self.told >= 2 * self.noted or time.monotonic() - self.noted_at > 1.0:
-            self.note_losses()
-            _close_at_exit()
-        if self.strict:
-            raise RecordingFailed(what, str(error)) from error
-
-    def note_losses(self) -> None:
-        self.noted_at = time.monotonic()
-        try:
-            from pyjama_metrics.storage import losses
-
-            untold = self.lost - self.told
-            losses.write_note(self.folder, self.writer, untold)
-            self.noted = untold
-        except Exception:
-            return
-
-    def tell_losses(self) -> None:
-        """The journal takes lines again: say how many it did not take, and take the note away."""
-        count = self.lost - self.told
-        if self.journal is not None:
-            try:
-                self.journal.append(events.line("lost", _now(), {"count": count}).encode())
-            except OSError:
-                return  # the event before it was recorded all the same; the next one tries again to tell
-        self.told += count
-        if self.noted:
-            from pyjama_metrics.storage import losses
-
-            losses.remove_note(self.folder, self.writer)
-            self.noted = 0
-
-
-def _let_go(journal: Journal | SessionJournal | None) -> None:
-    if journal is not None:
-        try:
-            journal.close()
-        except OSError:
-            # Somebody closed all descriptors of the process before us, and the lock went with that.
-            return
-
-
-_recording: _Recording | None = None
-_descriptor: int | None = None
-"""Where the fast road writes; None sends every event by the slow one."""
-_background: BackgroundFold | None = None
-_middles: dict[tuple[object, object, object, object], str] = {}
 _get_current = current_run.get
 _time_ns = time.time_ns
 _write = os.write
-_latest: dict[str, str] = {}
-_making = threading.RLock()
-_exit_is_registered = False
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _home() -> str:
-    try:
-        return settings.home()
-    except OSError:
-        # A relative PYJAMA_HOME in a working folder that was removed: each event finds that out by itself and counts as lost.
-        return os.environ.get("PYJAMA_HOME", "")
-
-
-def _label() -> str:
-    argv = getattr(sys, "argv", None) or [""]
-    name = os.path.basename(os.fsdecode(argv[0])).removesuffix(".py") if isinstance(argv[0], (str, bytes)) else ""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)[:24]
-    return kept.strip("_") or "python"
-
-
-def _process() -> _Recording:
-    global _recording, _latest
-    recording = _recording
-    if recording is None:
-        with _making:
-            if _recording is None:
-                made = _Recording(KnownRuns())
-                if _recording is None:  # else a signal handler recorded meanwhile, in this very thread
-                    _latest = made.known.latest
-                    _recording = made
-            recording = _recording
-    return recording
 
 
 # -- tools: the hot road --------------------------------------------------------------------------------------------
@@ -290,12 +86,12 @@ def record_tool_execution(
     """
     # A line of the common kind is made from a cached middle and the two figures that change, and written here: no function
     # of ours is called, no dictionary built. A tool that is called for the first time goes the slow road and fills the cache.
-    descriptor = _descriptor
+    descriptor = road.descriptor
     if descriptor is not None and error is None and run is None and not log and time_ms is None:
         try:
             current = _get_current()
-            run_id = current[1] if current is not None and current[0] == agent_id else _latest.get(agent_id)  # type: ignore[call-overload]
-            middle = _middles[tool_name, agent_id, status, run_id]
+            run_id = current[1] if current is not None and current[0] == agent_id else road.latest.get(agent_id)  # type: ignore[call-overload]
+            middle = road.middles[tool_name, agent_id, status, run_id]
             if duration_ms is None:
                 line = f'{{"event":"tool","time":{_time_ns() // 1_000_000}{middle}}}\n'.encode()
             elif 0.0 <= duration_ms <= 1e10:
@@ -313,7 +109,7 @@ def record_tool_execution(
             if written != len(line):
                 _not_written("tool", line, written, OSError("the disk took only a part of the line"))
                 return
-            background = _background
+            background = road.background
             if background is not None and not background.pending:
                 background.wake()
             return
@@ -341,23 +137,20 @@ def _record_tool(
     }
     run_id = _record("tool", agent_id, fields, run, time_ms)
     if run is None and type(tool_name) is type(agent_id) is type(status) is str:
-        if len(_middles) >= _CACHED:
-            _middles.clear()
+        if len(road.middles) >= _CACHED:
+            road.middles.clear()
         pieces = {"agent": events.text_of(agent_id), "run": run_id, "tool": fields["tool"], "status": fields["status"]}
         made = "".join(f",{events.quote(k)}:{events.encode(v)}" for k, v in pieces.items() if v is not None)
-        _middles[tool_name, agent_id, status, run_id] = made
+        road.middles[tool_name, agent_id, status, run_id] = made
 
 
 def _not_written(what: str, line: bytes, written: int, problem: OSError) -> None:
     """The fast road failed: let the journal mend itself and try once more by the slow one."""
-    recording = _process()
-    journal = recording.journal
+    process = recording.current()
     try:
-        if isinstance(journal, Journal):
-            journal.torn = journal.torn or written > 0
-        recording.append(line)
+        process.mend(line, written)
     except Exception:
-        recording.lose(what, problem)
+        process.lose(what, problem)
 
 
 def _number(value: object) -> float | None:
@@ -375,16 +168,16 @@ def _record(
     event: str, agent_id: object, fields: dict[str, object], run: str | None = None, time_ms: int | None = None
 ) -> str | None:
     """Record one event of an agent; the run that it was recorded for."""
-    recording = _process()
+    process = recording.current()
     try:
         agent = events.text_of(agent_id) if agent_id is not None else default_agent()
-        run_id = recording.known.run_of(agent) if run is None else events.text_of(run)
-        when = _now() if time_ms is None else _time(time_ms)
+        run_id = process.known.run_of(agent) if run is None else events.text_of(run)
+        when = now() if time_ms is None else _time(time_ms)
         if when is None:
-            when, fields["invalid"] = _now(), True
-        recording.append(events.line(event, when, {"agent": agent, "run": run_id, **fields}).encode())
+            when, fields["invalid"] = now(), True
+        process.append(events.line(event, when, {"agent": agent, "run": run_id, **fields}).encode())
     except Exception as problem:
-        recording.lose(event, problem)
+        process.lose(event, problem)
         return None
     return run_id
 
@@ -424,36 +217,36 @@ def record_agent_start(
     Returns:
         The run id. Until the run is completed it is also in ``os.environ`` as ``PYJAMA_RUN``, for subprocesses.
     """
-    recording = _process()
+    process = recording.current()
     agent = events.text_of(agent_id) if agent_id is not None else default_agent()
-    run_id = f"{recording.writer}.{_run_number(recording)}"
+    run_id = f"{process.writer}.{_run_number(process)}"
     try:
-        parent_run, parent_agent = recording.known.parent_of_new(None if parent is None else events.text_of(parent))
+        parent_run, parent_agent = process.known.parent_of_new(None if parent is None else events.text_of(parent))
         fields = {
             "parent": parent_run,
             "parent-agent": parent_agent,
             "spec": _bounded(spec),
             "labels": _bounded(None if labels is None else {str(k): _text(v, 256) for k, v in labels.items()}),
             "source": _text(source, 64),
-            "pid": recording.session_pid or os.getpid(),
+            "pid": process.session_pid or os.getpid(),
             "host": os.uname().nodename,
             "cwd": _cwd(),
             "tmux": os.environ.get("TMUX"),
             "tmux-pane": os.environ.get("TMUX_PANE"),
         }
-        if recording.session_pid is None:
-            recording.known.opened(agent, run_id, parent_run)
+        if process.session_pid is None:
+            process.known.opened(agent, run_id, parent_run)
         _record("start", agent, fields, run_id, time_ms)
     except RecordingFailed:
         raise
     except Exception as problem:
-        recording.lose("start", problem)
+        process.lose("start", problem)
     return run_id
 
 
-def _run_number(recording: _Recording) -> str:
-    if recording.session_pid is None:
-        return str(next(recording.numbers))
+def _run_number(process: Recording) -> str:
+    if process.session_pid is None:
+        return str(next(process.numbers))
     return f"{time.time_ns() // 1000:x}p{os.getpid()}"  # each call of a session is a process of its own
 
 
@@ -486,7 +279,7 @@ def record_agent_complete(
         time_ms: when it ended.
     """
     agent = events.text_of(agent_id) if agent_id is not None else default_agent()
-    known = _process().known
+    known = recording.current().known
     ended = known.run_of(agent) if run is None else events.text_of(run)
     try:
         _record("complete", agent, {"status": _text(status, 64), "error": _text(error)}, ended, time_ms)
@@ -513,7 +306,7 @@ def record_workflow_info(agent_id: object, steps: object, *, run: str | None = N
     try:
         names = [events.text_of(step) for step in itertools.islice(steps, 100)]  # type: ignore[call-overload]
     except Exception as problem:
-        _process().lose("workflow", problem)
+        recording.current().lose("workflow", problem)
         return
     _record("workflow", agent_id, {"steps": names}, run, time_ms)
 
@@ -610,7 +403,7 @@ def default_agent() -> str:
     (``PYJAMA_AGENT``), else the name of the program.
     """
     current = current_run.get()
-    return current[0] if current is not None else os.environ.get("PYJAMA_AGENT") or _label()
+    return current[0] if current is not None else os.environ.get("PYJAMA_AGENT") or label()
 
 
 def child_env(agent_id: object = None) -> dict[str, str]:
@@ -621,108 +414,9 @@ def child_env(agent_id: object = None) -> dict[str, str]:
     Args:
         agent_id: whose child; None for the tracked agent whose code is calling.
     """
-    recording = _process()
+    process = recording.current()
     environment = dict(os.environ)
-    run_id = recording.known.run_of(default_agent() if agent_id is None else events.text_of(agent_id))
-    if run_id is not None and run_id in recording.known.own:
-        environment |= recording.known.variables(run_id)
+    run_id = process.known.run_of(default_agent() if agent_id is None else events.text_of(agent_id))
+    if run_id is not None and run_id in process.known.own:
+        environment |= process.known.variables(run_id)
     return environment
-
-
-def lost_events() -> int:
-    """How many events this process could not record so far."""
-    return 0 if _recording is None else _recording.lost
-
-
-def look_after_journal() -> None:
-    """Notice now, not at the next background fold, that the folder was removed under this process. Never raises."""
-    if _recording is not None:
-        _recording.keep()
-
-
-def use_session(label: str, pid: int | None = None) -> str:
-    """Record for an external session from now on: a shell, or a program that runs a short process for each event.
-
-    What this process records goes to the journal of the session, whose owner is another process; that one's end, not ours, is
-    the end of its runs. Nothing is folded in the background or at exit.
-
-    Args:
-        label: names the kind of session in the journal's name, such as ``shell``.
-        pid: the owner; the process that started this one where None.
-
-    Returns:
-        The session's writer name.
-    """
-    from pyjama_metrics.storage.session import SessionJournal
-
-    close()
-    recording = _process()
-    recording.session_pid = os.getppid() if pid is None else pid
-    journal = SessionJournal(recording.folder, label, pid=recording.session_pid, fsync=recording.fsync)
-    recording.journal, recording.writer = journal, journal.writer
-    return journal.writer
-
-
-def close() -> None:
-    """End recording in this process; a later call begins anew, in the hub that ``PYJAMA_HOME`` then names.
-
-    Runs that are still open are ended as ``stopped`` (as ``failed`` where an unhandled exception is ending the process), the last
-    events are folded, and the journal is let go. Called by itself when the process ends.
-    """
-    global _recording, _descriptor, _background, _latest
-    with _making:
-        recording = _recording
-        if recording is None:
-            return
-        for run_id, (agent, _) in list(recording.known.own.items()):
-            status, why = _why_ending()
-            try:
-                record_agent_complete(agent, status, why, run=run_id)
-            except RecordingFailed:
-                continue  # strict mode; it is counted, and there is no caller left to tell
-        _recording = _descriptor = _background = None
-        _middles.clear()
-        _latest = {}
-    if recording.lost > recording.told:
-        recording.note_losses()
-    if recording.background is not None:
-        recording.background.stop(_EXIT_FOLD)
-        recording.background.last_fold(_EXIT_FOLD)
-    _let_go(recording.journal)
-
-
-def _why_ending() -> tuple[str, str]:
-    error = getattr(sys, "last_value", None)
-    if error is None or isinstance(error, KeyboardInterrupt):
-        return "stopped", "the process ended without completing the run"
-    return "failed", f"{type(error).__name__}: {events.text_of(error, 500)}"
-
-
-def _close_at_exit() -> None:
-    """Have ``close`` called when this process ends, in the main process and in a child of multiprocessing."""
-    global _exit_is_registered
-    if _exit_is_registered:
-        return
-    _exit_is_registered = True
-    atexit.register(close)
-    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        # Such a child ends by os._exit, past atexit; its own finalizers do run.
-        util.Finalize(None, close, exitpriority=1)
-
-
-def _after_fork() -> None:
-    """In the child: the journal is closed (see storage.descriptors), the thread is gone, the open runs are the parent's."""
-    global _recording, _descriptor, _background, _making, _exit_is_registered, _latest
-    _making = threading.RLock()
-    parent, _recording = _recording, None
-    _descriptor = _background = None
-    _exit_is_registered = False
-    if parent is not None:
-        atexit.unregister(close)
-        parent.known.after_fork()
-        _recording = _Recording(parent.known)
-        _latest = parent.known.latest
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -236,14 +236,14 @@ def test_a_signal_handler_may_record(home: Path) -> None:
 
 NESTED = """
 import sys, threading
-from pyjama_metrics import recorder
+from pyjama_metrics import recording
 p.record_tool_execution, p.record_agent_start, p.record_agent_complete  # load
 if {warm}: p.record_message("a", "user")
 nested, here = 0, threading.get_ident()
 
 def fold_begins():
-    if recorder._recording and recorder._recording.background:
-        recorder._recording.background.pending = False  # as the folding thread does at any moment
+    if recording._recording and recording._recording.background:
+        recording._recording.background.pending = False  # as the folding thread does at any moment
 
 def trace(frame, event, argument):
     global nested

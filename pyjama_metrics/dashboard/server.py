@@ -174,7 +174,8 @@ def serve(
     except PortUnusable as error:
         print(error, file=sys.stderr)
         return 1
-    for logger in ("waitress", "waitress.queue"):
+    # Their remarks about clients that leave and watches that end are of no use to whoever reads this terminal.
+    for logger in ("waitress", "waitress.queue", "watchdog"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     server = DashboardServer(hub, listener)
     with stopped_by_signals(server.stop):

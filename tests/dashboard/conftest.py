@@ -31,7 +31,7 @@ def server(home: Path) -> Iterator[DashboardServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One headless Chromium for all tests; skips them, with the reason, where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from _queue import SimpleQueue
+from _queue import SimpleQueue  # the module queue would bring heapq and types onto the write road
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class BackgroundFold:
 
     Args:
         folder: the hub's folder.
-        keep: looks after this process's journal; called by the thread before each fold. It must not raise.
+        look_after: looks after this process's journal; called by the thread before each fold. It must not raise.
     """
 
-    def __init__(self, folder: str, keep: Callable[[], None]) -> None:
+    def __init__(self, folder: str, look_after: Callable[[], None]) -> None:
         self.pending = False
         """Whether a fold is due. The recorder reads it without a lock and calls ``wake`` where it is false."""
-        self._folder, self._keep = folder, keep
+        self._folder, self._look_after = folder, look_after
         self._hub: Hub | None = None
         # Not a threading.Event: its set() takes a lock that a signal handler, or a __del__, must not take a second time.
         self._woken: SimpleQueue[None] = SimpleQueue()
@@ -105,7 +105,7 @@ class BackgroundFold:
 
     def _step(self) -> None:
         self.pending = False  # before the fold: an event that comes while it reads asks for another one
-        self._keep()
+        self._look_after()
         try:
             report = self.hub.fold()
         except Exception:

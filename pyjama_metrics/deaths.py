@@ -24,7 +24,7 @@ OpenRuns = dict[str, list[tuple[str, str, Run]]]
 """Writer to its open runs: (agent id, run id, run)."""
 
 
-class Watch:
+class OwnerWatch:
     """What one process knows about the owners of the journals. Use it under the fold lock only."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

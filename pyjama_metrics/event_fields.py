@@ -17,9 +17,10 @@ MAX_DEPTH = 8
 """Levels to which a run's specification may be nested; it is kept as text beyond that."""
 
 Event = dict[str, Any]
-_ORIGIN_TEXTS = ("parent", "parent-agent", "source", "host", "cwd", "tmux-pane")
-ORIGIN = (*_ORIGIN_TEXTS, "pid", "labels", "spec")
-"""What a start event tells about its run."""
+_ORIGIN_TEXTS = ("parent", "parent-agent", "source", "host", "boot", "cwd", "tmux", "tmux-pane")
+_ORIGIN_NUMBERS = ("pid", "process-start")
+ORIGIN = ("parent", "parent-agent", "source", "host", "cwd", "tmux-pane", "pid", "labels", "spec")
+"""What an agent shows of that which a start event tells about its run."""
 
 
 class Invalid(ValueError):
@@ -47,8 +48,7 @@ def are_names(agent_id: object, run_id: object, tool: object, status: object) ->
 def origin_of(event: Event) -> dict[str, Any]:
     """What a start event told about the run, bounded, each field of its type: a foreign writer may have put anything there."""
     told: dict[str, Any] = {key: text_of(event[key], MAX_TEXT) for key in _ORIGIN_TEXTS if event.get(key) is not None}
-    if type(event.get("pid")) is int:
-        told["pid"] = event["pid"]
+    told |= {key: event[key] for key in _ORIGIN_NUMBERS if type(event.get(key)) is int}
     if isinstance(event.get("labels"), dict):
         told["labels"] = {text_of(name): text_of(value) for name, value in islice(event["labels"].items(), MAX_LABELS)}
     if event.get("spec") is not None:

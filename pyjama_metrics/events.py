@@ -14,12 +14,20 @@ MAX_NAME = 512
 """Characters kept of an agent, tool, step, model or phase name."""
 MAX_TEXT = 2_000
 """Characters kept of an error message, a reason or a specification."""
+MAX_WORD = 64
+"""Characters kept of a status, a role or a source."""
+MAX_LABEL = 256
+"""Characters kept of a label's value, or of a request id."""
+MAX_STEPS = 100
+"""Steps kept of one run."""
 MAX_DURATION_MS = 1e10
 """A longer duration (115 days) is not a measurement: the execution counts, its duration does not."""
 MAX_TIME_MS = 253_402_300_800_000
 """The year 10000 in milliseconds; a time outside 0..MAX_TIME_MS is replaced by the time of recording."""
 MAX_COUNT = 10**12
 """Tokens of one model call; more is not a measurement."""
+MAX_COST_USD = 1_000_000.0
+"""US dollars of one model call; more is not a cost."""
 
 SUCCESS = frozenset({"ok", "success", "completed"})
 INTERRUPTED = frozenset({"interrupted", "cancelled", "canceled", "stopped"})

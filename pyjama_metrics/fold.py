@@ -27,7 +27,7 @@ from pyjama_metrics.event_fields import (
     time_of,
     usable_durations,
 )
-from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, owner_of, status_class, text_of
+from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, owner_of, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
@@ -43,7 +43,7 @@ from pyjama_metrics.state import (
     new_tool_tally,
     new_usage,
 )
-from pyjama_metrics.statuses import MAX_STEPS, end_order, settle
+from pyjama_metrics.statuses import end_order, settle
 
 LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
@@ -94,7 +94,7 @@ class _Folding:
 
     def __init__(self, state: State, journal: str) -> None:
         self.state, self.journal = state, journal
-        self.writer = journal.split("/")[-1].rsplit(".", 2)[0]
+        self.writer = journal.rsplit(".", 2)[0]
         self.position = state["journals"].setdefault(journal, {"offset": 0, "lines": 0})
         self.line = self.position["lines"]
         self.groups: dict[tuple[Any, Any, Any, Any], _Group] = {}
@@ -152,10 +152,10 @@ class _Folding:
             if not group.count or not are_names(agent_id, run_id, tool, status):
                 self.problem("invalid-values", group.count)
                 continue
-            self.add_group(self.agent(agent_id), agent_id, run_id, text_of(tool), status_class(status), group)
+            self.add_group(self.agent(agent_id), run_id, text_of(tool), status_class(status), group)
         self.groups.clear()
 
-    def add_group(self, agent: Agent, agent_id: Any, run_id: Any, tool: str, kind: str, group: _Group) -> None:
+    def add_group(self, agent: Agent, run_id: Any, tool: str, kind: str, group: _Group) -> None:
         usable = usable_durations(group.durations)
         if len(usable) < len(group.durations):
             self.problem("invalid-values", len(group.durations) - len(usable))
@@ -225,7 +225,7 @@ class _Folding:
         self.end(event, outcome if outcome in OUTCOMES else "failed", event.get("error"), "complete")
 
     def on_crash(self, event: Event) -> None:
-        self.end(event, "crashed", event.get("error"), "crash")
+        self.end(event, "crashed", None, "crash")
 
     def end(self, event: Event, outcome: str, error: object, name: str) -> None:
         agent, time = self.seen(event, alive=outcome != "crashed")
@@ -272,7 +272,7 @@ class _Folding:
     def on_message(self, event: Event) -> None:
         agent, time = self.seen(event)
         self.touch_run(agent, event, time)
-        role = text_of(event.get("role"), 32)
+        role = text_of(event.get("role"), MAX_WORD)
         for counts in (agent["messages"], self.state["messages"]):
             counts[role] = counts.get(role, 0) + 1
 
@@ -326,7 +326,7 @@ class _Folding:
         agent, time = self.seen(event)
         run = self.touch_run(agent, event, time)
         step = self.step(run, text_of(event["step"])) if run is not None else None
-        status = text_of(event.get("status", "ok"), 32)
+        status = text_of(event.get("status", "ok"), MAX_WORD)
         if step is not None and (time, status) >= (step["ended"] or 0, step["outcome"] or ""):
             step["ended"], step["outcome"] = time, status
 

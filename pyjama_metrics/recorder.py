@@ -18,10 +18,11 @@ import itertools
 import os
 import time
 
-from pyjama_metrics import events, recording
+from pyjama_metrics import events, recording, settings
 from pyjama_metrics.errors import RecordingFailed
 from pyjama_metrics.recording import close, label, look_after_journal, lost_events, now, road, use_session
 from pyjama_metrics.runs import current_run
+from pyjama_metrics.storage import owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,10 +127,10 @@ def _record_tool(
     log: bool,
     time_ms: int | None,
 ) -> None:
-    duration = _number(duration_ms)
+    duration = _number(duration_ms, events.MAX_DURATION_MS)
     fields: dict[str, object] = {
         "tool": events.text_of(tool_name),
-        "status": events.text_of(status, 64),
+        "status": events.text_of(status, events.MAX_WORD),
         "duration-ms": None if duration is None else round(duration, 4),
         "error": None if error is None else events.text_of(error, events.MAX_TEXT),
         "log": True if log else None,
@@ -153,12 +154,12 @@ def _not_written(what: str, line: bytes, written: int, problem: OSError) -> None
         process.lose(what, problem)
 
 
-def _number(value: object) -> float | None:
+def _number(value: object, most: float) -> float | None:
     try:
         number = float(value)  # type: ignore[arg-type]
     except Exception:  # a user's __float__ may do anything
         return None
-    return number if 0.0 <= number <= events.MAX_DURATION_MS else None
+    return number if 0.0 <= number <= most else None
 
 
 # -- everything else ------------------------------------------------------------------------------------------------
@@ -220,19 +221,28 @@ def record_agent_start(
     process = recording.current()
     agent = events.text_of(agent_id) if agent_id is not None else default_agent()
     run_id = f"{process.writer}.{_run_number(process)}"
+    invalid = None
     try:
+        spec_kept, labels_kept = _bounded(spec), None if labels is None else _bounded(_texts(labels))
+    except Exception:  # the caller's own types may do anything; the run begins all the same
+        spec_kept, labels_kept, invalid = None, None, True
+    try:
+        pid = process.session_pid or os.getpid()
         parent_run, parent_agent = process.known.parent_of_new(None if parent is None else events.text_of(parent))
         fields = {
             "parent": parent_run,
             "parent-agent": parent_agent,
-            "spec": _bounded(spec),
-            "labels": _bounded(None if labels is None else {str(k): _text(v, 256) for k, v in labels.items()}),
-            "source": _text(source, 64),
-            "pid": process.session_pid or os.getpid(),
+            "spec": spec_kept,
+            "labels": labels_kept,
+            "source": _text(source, events.MAX_WORD),
+            "pid": pid,
+            "process-start": owners.process_start(pid),
             "host": os.uname().nodename,
+            "boot": owners.boot_id() or None,
             "cwd": _cwd(),
             "tmux": os.environ.get("TMUX"),
             "tmux-pane": os.environ.get("TMUX_PANE"),
+            "invalid": invalid,
         }
         if process.session_pid is None:
             process.known.opened(agent, run_id, parent_run)
@@ -252,6 +262,10 @@ def _run_number(process: Recording) -> str:
 
 def _bounded(value: object) -> object:
     return value if value is None or len(events.encode(value)) <= 4 * events.MAX_TEXT else events.text_of(value, events.MAX_TEXT)
+
+
+def _texts(labels: Mapping[str, object]) -> dict[str, object]:
+    return {events.text_of(name): events.text_of(value, events.MAX_LABEL) for name, value in labels.items()}
 
 
 def _cwd() -> str | None:
@@ -282,7 +296,7 @@ def record_agent_complete(
     known = recording.current().known
     ended = known.run_of(agent) if run is None else events.text_of(run)
     try:
-        _record("complete", agent, {"status": _text(status, 64), "error": _text(error)}, ended, time_ms)
+        _record("complete", agent, {"status": _text(status, events.MAX_WORD), "error": _text(error)}, ended, time_ms)
     finally:
         # Also where that could not be recorded: the run is over, and what starts now is none of its children.
         if ended is not None:
@@ -293,7 +307,9 @@ def record_agent_activity(
     agent_id: object, tool_name: object = None, status: object = "ok", *, run: str | None = None, time_ms: int | None = None
 ) -> None:
     """The agent did something: it was seen, and there is a log entry. No figure changes; that is ``record_tool_execution``."""
-    _record("activity", agent_id, {"tool": _text(tool_name, events.MAX_NAME), "status": _text(status, 64)}, run, time_ms)
+    _record(
+        "activity", agent_id, {"tool": _text(tool_name, events.MAX_NAME), "status": _text(status, events.MAX_WORD)}, run, time_ms
+    )
 
 
 def record_agent_waiting(agent_id: object, reason: object, *, run: str | None = None, time_ms: int | None = None) -> None:
@@ -304,9 +320,9 @@ def record_agent_waiting(agent_id: object, reason: object, *, run: str | None = 
 def record_workflow_info(agent_id: object, steps: object, *, run: str | None = None, time_ms: int | None = None) -> None:
     """The steps that the run is going to take, in order: a list of names; at most 100 are kept."""
     try:
-        names = [events.text_of(step) for step in itertools.islice(steps, 100)]  # type: ignore[call-overload]
-    except Exception as problem:
-        recording.current().lose("workflow", problem)
+        names = [events.text_of(step) for step in itertools.islice(steps, events.MAX_STEPS)]  # type: ignore[call-overload]
+    except Exception:  # not a list, or an iterable of the caller's that raises
+        _record("workflow", agent_id, {"steps": [], "invalid": True}, run, time_ms)
         return
     _record("workflow", agent_id, {"steps": names}, run, time_ms)
 
@@ -320,12 +336,12 @@ def record_step_complete(
     agent_id: object, step_id: object, status: object = "ok", *, run: str | None = None, time_ms: int | None = None
 ) -> None:
     """A step of the run ends, with a status as for tools."""
-    _record("step-complete", agent_id, {"step": events.text_of(step_id), "status": _text(status, 32)}, run, time_ms)
+    _record("step-complete", agent_id, {"step": events.text_of(step_id), "status": _text(status, events.MAX_WORD)}, run, time_ms)
 
 
 def record_message(agent_id: object, role: object, *, run: str | None = None, time_ms: int | None = None) -> None:
     """One message of a ``role`` (``user``, ``assistant`` or any other) was exchanged. Its text is not recorded."""
-    _record("message", agent_id, {"role": _text(role, 32)}, run, time_ms)
+    _record("message", agent_id, {"role": _text(role, events.MAX_WORD)}, run, time_ms)
 
 
 def record_error(agent_id: object, message: object, *, run: str | None = None, time_ms: int | None = None) -> None:
@@ -373,14 +389,14 @@ def record_llm_usage(
         "cache-write-tokens": cache_write_tokens,
     }
     counts = {name: _tokens(value) for name, value in given.items()}
-    dollars = _number(cost_usd)
+    dollars = _number(cost_usd, events.MAX_COST_USD)
     wrong = None in counts.values() or (cost_usd is not None and dollars is None)
     fields: dict[str, object] = {
         "model": events.text_of(model),
         **{name: count or 0 for name, count in counts.items()},
         "phase": _text(phase, events.MAX_NAME),
-        "cost-micros": None if dollars is None or dollars > 1e6 else round(dollars * 1_000_000),
-        "request-id": _text(request_id, 256),
+        "cost-micros": None if dollars is None else round(dollars * 1_000_000),
+        "request-id": _text(request_id, events.MAX_LABEL),
         "tokens-are": "estimated" if isinstance(source, str) and source == "estimated" else "actual",
         "invalid": True if wrong else None,
     }
@@ -403,7 +419,7 @@ def default_agent() -> str:
     (``PYJAMA_AGENT``), else the name of the program.
     """
     current = current_run.get()
-    return current[0] if current is not None else os.environ.get("PYJAMA_AGENT") or label()
+    return current[0] if current is not None else os.environ.get(settings.AGENT) or label()
 
 
 def child_env(agent_id: object = None) -> dict[str, str]:

@@ -89,7 +89,7 @@ class Recording:
                 if error.errno != errno.EBADF:
                     raise
                 # All descriptors of the process were closed, as a daemon does. That makes a new segment; nothing was written.
-                journal.keep()
+                journal.look_after()
                 journal.append(line)
             if self.lost > self.told:
                 self.tell_losses()
@@ -132,7 +132,7 @@ class Recording:
     def start_background(self) -> BackgroundFold | None:
         """The folding thread; None in an interpreter that is about to end, where a thread would not come to life any more."""
         try:
-            return None if sys.is_finalizing() else BackgroundFold(self.folder, self.keep)
+            return None if sys.is_finalizing() else BackgroundFold(self.folder, self.look_after)
         except RuntimeError:  # "can't start new thread": too many of them, or too late. Others fold what we record.
             return None
 
@@ -143,12 +143,12 @@ class Recording:
         road.descriptor = journal.descriptor if fast and isinstance(journal, Journal) else None
         road.background = self.background
 
-    def keep(self) -> None:
+    def look_after(self) -> None:
         """Look after the journal, before each fold."""
         try:
             with self.guard:
                 if self.journal is not None:
-                    self.journal.keep()
+                    self.journal.look_after()
                     self.allow_fast_road()
         except OSError:
             # The folder cannot be made again just now: each event finds that out by itself, and is counted as lost.
@@ -186,6 +186,13 @@ class Recording:
             _close_at_exit()
         if self.strict:
             raise RecordingFailed(what, str(error)) from error
+
+    def tell_or_note_losses(self) -> None:
+        """At the end: say in the journal how many events it did not take; where it does not even take that, leave a note."""
+        if self.journal is not None:
+            self.tell_losses()
+        if self.lost > self.told:
+            self.note_losses()
 
     def note_losses(self) -> None:
         """Leave a note of how many events no journal tells of; where not even that can be done, the count stays here."""
@@ -273,10 +280,10 @@ def lost_events() -> int:
 def look_after_journal() -> None:
     """Notice now, not at the next background fold, that the folder was removed under this process. Never raises."""
     if _recording is not None:
-        _recording.keep()
+        _recording.look_after()
 
 
-def use_session(label: str, pid: int | None = None) -> str:
+def use_session(label: str, pid: int | None = None, *, strict: bool = False) -> str:
     """Record for an external session from now on: a shell, or a program that runs a short process for each event.
 
     What this process records goes to the journal of the session, whose owner is another process; that one's end, not ours, is
@@ -285,6 +292,7 @@ def use_session(label: str, pid: int | None = None) -> str:
     Args:
         label: names the kind of session in the journal's name, such as ``shell``.
         pid: the owner; the process that started this one where None.
+        strict: raise RecordingFailed for what cannot be recorded, as ``PYJAMA_STRICT=1`` does.
 
     Returns:
         The session's writer name.
@@ -294,6 +302,7 @@ def use_session(label: str, pid: int | None = None) -> str:
     close()
     recording = current()
     recording.session_pid = os.getppid() if pid is None else pid
+    recording.strict = recording.strict or strict
     journal = SessionJournal(recording.folder, label, pid=recording.session_pid, fsync=recording.fsync)
     recording.journal, recording.writer = journal, journal.writer
     return journal.writer
@@ -314,7 +323,7 @@ def close() -> None:
         _recording = None
         road.lead_nowhere()
     if recording.lost > recording.told:
-        recording.note_losses()
+        recording.tell_or_note_losses()
     if recording.background is not None:
         recording.background.stop(_EXIT_FOLD)
         recording.background.last_fold(_EXIT_FOLD)

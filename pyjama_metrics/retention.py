@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 from pyjama_metrics.state import Agent, State, new_agent, new_run, new_state, new_tally
+from pyjama_metrics.statuses import OPEN
 
 MAX_AGENTS = 500
-"""Agents kept, as long as at least that many are not open; open ones go only beyond ``MAX_OPEN_AGENTS``."""
+"""Agents kept. Beyond that those leave that have no open run, the longest unseen first."""
 MAX_OPEN_AGENTS = 2_000
+"""Agents kept in all; beyond that even those with an open run leave."""
 MAX_TOOLS = 500
 """Tools kept in ``tools``."""
 MAX_AGENT_TOOLS = 50
@@ -25,8 +27,6 @@ MAX_EARLIER_RUNS = 200
 """Finished runs kept of all agents together, besides the latest of each: with hundreds of agents the file would be megabytes."""
 MAX_AGE_MS = 7 * 24 * 3600 * 1000
 """A finished agent that was not seen for a week leaves."""
-
-OPEN = frozenset({"running", "waiting"})
 
 
 def retain(state: State, now_ms: int) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
+from pyjama_metrics.settings import AGENT, RUN
+
 current_run: ContextVar[tuple[str, str] | None] = ContextVar("pyjama_metrics_current_run", default=None)
 """(agent id, run id) of the tracked agent whose code is running in this thread or task."""
-
-RUN_VARIABLE = "PYJAMA_RUN"
-AGENT_VARIABLE = "PYJAMA_AGENT"
 
 
 class KnownRuns:
@@ -23,8 +22,8 @@ class KnownRuns:
     """
 
     def __init__(self) -> None:
-        run, agent = os.environ.get(RUN_VARIABLE), os.environ.get(AGENT_VARIABLE)
-        self._outside = {RUN_VARIABLE: run, AGENT_VARIABLE: agent}
+        run, agent = os.environ.get(RUN), os.environ.get(AGENT)
+        self._outside = {RUN: run, AGENT: agent}
         self.inherited: tuple[str, str | None] | None = (run, agent or None) if run else None
         """(run id, agent id) of the run that this process belongs to, told by the environment or by a fork."""
         self.latest: dict[str, str] = {}
@@ -131,4 +130,4 @@ class KnownRuns:
             os.fsencode(agent)
         except UnicodeEncodeError:
             agent = ""  # this locale has no such characters; the run id alone says whose child it is
-        return {RUN_VARIABLE: run_id, AGENT_VARIABLE: agent}
+        return {RUN: run_id, AGENT: agent}

@@ -25,6 +25,9 @@ SETTINGS = (
     Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
 )
 
+RUN, AGENT = "PYJAMA_RUN", "PYJAMA_AGENT"
+"""The two variables by which a process tells its children whose they are."""
+
 _ON = frozenset({"1", "true", "yes", "on"})
 
 

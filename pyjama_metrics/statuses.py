@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pyjama_metrics.events import MAX_TIME_MS, status_class
+from pyjama_metrics.events import MAX_STEPS, MAX_TIME_MS, status_class
 from pyjama_metrics.state import Agent, Run, Step
 
-MAX_STEPS = 100
-"""Steps kept of one run."""
+OPEN = frozenset({"running", "waiting"})
+"""The statuses of what is not over."""
 
 
 def settle(agent: Agent) -> None:

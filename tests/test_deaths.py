@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyjama_metrics.deaths import LOOK_EVERY, Watch
+from pyjama_metrics.deaths import LOOK_EVERY, OwnerWatch
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.state import Run
 from pyjama_metrics.storage import owners
@@ -103,7 +103,7 @@ def test_a_process_that_closed_all_its_descriptors_is_alive_until_it_ends(home: 
         assert child.stdout is not None
         assert child.stdout.readline() == "started\n"
         for _ in range(2):
-            hub._watch = Watch()
+            hub._watch = OwnerWatch()
             assert status(hub) == "running"
         child.kill()
         child.wait()
@@ -175,10 +175,10 @@ def test_a_run_whose_journal_is_gone_is_unknown(home: Path) -> None:
     state["agents"]["a"]["runs"]["w-1-a.1"]["unknown-since"] = None
     state["agents"]["a"]["runs"]["w-1-a.1"]["status"] = state["agents"]["a"]["status"] = "running"
     path.unlink()
-    watch = Watch()
+    watch = OwnerWatch()
     assert watch.look(state, str(home), now_ms())
     assert state["agents"]["a"]["status"] == "unknown"
-    assert not Watch().look(state, str(home), now_ms())
+    assert not OwnerWatch().look(state, str(home), now_ms())
 
 
 def test_a_silent_owner_that_lives_is_never_dead(home: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_silent_owner_that_lives_is_never_dead(home: Path) -> None:
         journal.append(lines(started("w-1-a", 1_000_000_000)))
         for _ in range(5):
             clock.seconds += 24 * 3600
-            hub._watch = Watch(monotonic=clock)
+            hub._watch = OwnerWatch(monotonic=clock)
             hub.fold()
             assert status(Hub(clock=clock)) == "running"
 
@@ -219,7 +219,7 @@ def test_an_owner_that_moves_to_a_new_segment_during_the_look_is_not_dead(home: 
             return try_lock(descriptor, shared=shared)
 
         monkeypatch.setattr(owners, "try_lock", moving)
-        assert not Watch().look(state, str(home), now_ms())
+        assert not OwnerWatch().look(state, str(home), now_ms())
 
 
 def test_a_death_is_told_once_whoever_looks_next(home: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_death_under_the_eyes_of_a_hub_is_dated_by_the_finding(home: Path) -> 
 def test_looking_costs_little_however_many_look(home: Path) -> None:
     """A hub looks at most five times a second, and pays with a longer pause for a look that takes long."""
     clock = Clock()
-    watch = Watch(monotonic=clock)
+    watch = OwnerWatch(monotonic=clock)
     home.mkdir()
     watch.look(Hub().read(fresh=False), str(home), now_ms())
     assert not watch.is_due
@@ -294,6 +294,6 @@ def test_a_crash_that_the_disk_does_not_take_is_tried_again(home: Path, monkeypa
     with monkeypatch.context() as broken:
         broken.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
         with pytest.raises(OSError, match="did not take the whole line"):
-            Watch().look(state, str(home), now_ms())
+            OwnerWatch().look(state, str(home), now_ms())
     assert path.stat().st_size == size
     assert status(Hub()) == "crashed"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pyjama_metrics.events import MAX_STEPS
 from pyjama_metrics.fold import LOG_ENTRIES, fold, lose_sight
 from pyjama_metrics.state import Agent, Run, State, new_run_counts, new_usage
-from pyjama_metrics.statuses import MAX_STEPS
 from pyjama_metrics.storage import json
 from tests.journals import event, folded, tool
 

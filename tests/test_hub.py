@@ -327,11 +327,11 @@ def test_a_removed_folder_is_made_anew_and_later_events_count(home: Path) -> Non
     hub = Hub()
     with live_journal(home) as journal:
         record(journal, 7)
-        journal.keep()
+        journal.look_after()
         hub.flush()
         shutil.rmtree(home)
         record(journal, 2)
-        journal.keep()
+        journal.look_after()
         record(journal, 1)
         assert hub.read()["global"]["count"] == 3
         assert counted(home) == 3
@@ -594,3 +594,14 @@ def test_writers_are_listed_with_what_is_not_folded_yet(home: Path) -> None:
         size = os.path.getsize(journal.path)
     assert {name: writer.alive for name, writer in found.items()} == {"dead-7-a": False, "far-8-a": None, "w-1-a": True}
     assert (found["w-1-a"].pid, found["w-1-a"].size, found["w-1-a"].lag) == (os.getpid(), size, size)
+
+
+def test_a_fold_with_many_journals_stops_at_its_bound_and_the_next_goes_on(home: Path) -> None:
+    """However many journals there are, one agent is not made to fold them all at once, and each has its turn."""
+    for number in range(40):
+        leave_journal(home, f"w-{number}-a", *[tool(now_ms(), agent=f"a{number}")] * 500)
+    hub, folds = Hub(), []
+    while not (folds and folds[-1].caught_up):
+        folds.append(hub.fold(max_bytes=200_000))
+    assert max(report.events for report in folds) < 6_000
+    assert (on_disk(home)["global"]["count"], len(folds) >= 4) == (20_000, True)

@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics import events, retention, views
+from pyjama_metrics.event_fields import MAX_LABELS
+from pyjama_metrics.events import MAX_STEPS
 from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.histogram import add_many
 from pyjama_metrics.queries import (
@@ -33,7 +35,6 @@ from pyjama_metrics.queries import (
     usage_view,
 )
 from pyjama_metrics.state import accepted, new_agent, new_run, new_state, new_tool_tally, new_usage
-from pyjama_metrics.statuses import MAX_STEPS
 
 NOW = 1_706_945_999_000
 DOCS = Path(__file__).parent.parent / "docs"
@@ -421,7 +422,7 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
         str(limit)
         for limit in (
             *(retention.MAX_AGENTS, days, retention.MAX_OPEN_AGENTS),
-            *(retention.MAX_FINISHED_RUNS, retention.MAX_OPEN_RUNS, MAX_STEPS),
+            *(retention.MAX_FINISHED_RUNS, retention.MAX_OPEN_RUNS, retention.MAX_EARLIER_RUNS, MAX_LABELS, MAX_STEPS),
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )

@@ -47,11 +47,17 @@ def write_beside(path: str, data: bytes, *, fsync: bool = False) -> str:
         if fsync:
             os.fsync(descriptor)
     except OSError:
-        os.unlink(beside)
+        remove(beside)  # the folder may be gone as well, and the first error is the one to tell
         raise
     finally:
         os.close(descriptor)
     return beside
+
+
+def ends_whole(descriptor: int) -> bool:
+    """Whether a file of lines ends with a newline, or is empty. Raises OSError."""
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
 
 
 def remove(path: str) -> bool:

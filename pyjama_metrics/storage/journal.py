@@ -7,10 +7,10 @@ import os
 import time
 
 from pyjama_metrics import events
-from pyjama_metrics.storage import descriptors, files, owners
+from pyjama_metrics.storage import descriptors, files, names, owners
 
 SEGMENT_BYTES = 8 * 1024 * 1024
-"""A segment that has grown beyond this is followed by a new one at the next ``keep``."""
+"""A segment that has grown beyond this is followed by a new one at the next ``look_after``."""
 _HIGH_DESCRIPTOR = 200
 
 
@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, folder: str, writer: str, *, fsync: bool) -> None:
         """Create the first segment of ``writer``, a name that was never used before, in ``<folder>/journal``. Raises OSError."""
-        self.folder = os.path.join(folder, "journal")
+        self.folder = names.journal_folder(folder)
         self.writer = writer
         self.fsync = fsync
         self.segment = 0
@@ -70,7 +70,7 @@ class Journal:
         if self.fsync:
             os.fsync(self.descriptor)
 
-    def keep(self) -> None:
+    def look_after(self) -> None:
         """Look after the file; to be called now and then, by one thread at a time. Raises OSError.
 
         Follows a full segment with a new one; and where the folder was removed or moved under the open file, makes it anew
@@ -136,24 +136,20 @@ class Journal:
     def _new_segment(self) -> tuple[int, str]:
         files.make_folder(os.path.dirname(self.folder))
         files.make_folder(self.folder)
-        name = f"{self.writer}.{self.segment}"
-        hidden = os.path.join(self.folder, f".{name}.new")
+        hidden = os.path.join(self.folder, f".{self.writer}.{self.segment}.new")
         descriptor = descriptors.open_carrier(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             owners.try_lock(descriptor)
-            files.write_all(descriptor, self._header())
-            path = os.path.join(self.folder, f"{name}.jsonl")
+            header = header_line("process", self.writer, self.segment, os.getpid(), time.time_ns() // 1_000_000)
+            files.write_all(descriptor, header)
+            self._header_bytes = len(header)
+            path = os.path.join(self.folder, names.segment_name(self.writer, self.segment))
             os.rename(hidden, path)
         except OSError:
             descriptors.close_carrier(descriptor)
             files.remove(hidden)
             raise
         return descriptor, path
-
-    def _header(self) -> bytes:
-        header = header_line("process", self.writer, self.segment, os.getpid(), time.time_ns() // 1_000_000)
-        self._header_bytes = len(header)
-        return header
 
     def _remember(self) -> None:
         status = os.fstat(self.descriptor)

@@ -30,17 +30,26 @@ def pid_namespace() -> str:
         return ""
 
 
-def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None where it is gone, a zombie, or there is no ``/proc``.
+def process_fields(pid: int) -> list[str] | None:
+    """What ``/proc/<pid>/stat`` says after the command's name (proc(5)): [0] the state, [1] the parent, … [19] the start.
 
-    The 22nd field of ``/proc/<pid>/stat`` (proc(5)); a pid together with it names one process only.
+    None where there is no such process, or no ``/proc``.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            fields = file.read().rpartition(b")")[2].decode("ascii", "replace").split()
     except OSError:
         return None
-    return None if not fields or fields[0] in (b"Z", b"X") else int(fields[19])
+    return fields if len(fields) > 19 else None
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None where it is gone, a zombie, or there is no ``/proc``.
+
+    A pid together with it names one process only.
+    """
+    fields = process_fields(pid)
+    return None if fields is None or fields[0] in ("Z", "X") else int(fields[19])
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> bool:

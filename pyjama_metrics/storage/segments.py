@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pyjama_metrics.storage import descriptors, json, owners
+from pyjama_metrics.storage import descriptors, files, json, names, owners
 
 CHUNK = 1 << 20
 _HEADER_BYTES = 4096
@@ -26,15 +26,15 @@ class Segment:
 
 def listing(folder: str) -> list[Segment]:
     """The segments in ``<folder>/journal``, each writer's in order. An absent folder has none. Raises OSError."""
-    place = os.path.join(folder, "journal")
+    place = names.journal_folder(folder)
     found = []
     try:
         entries = list(os.scandir(place))
     except FileNotFoundError:
         return []
     for entry in entries:
-        writer, _, rest = entry.name.removesuffix(".jsonl").rpartition(".")
-        if not entry.name.endswith(".jsonl") or not writer or not rest.isdigit() or entry.name.startswith("."):
+        parts = names.segment_parts(entry.name)
+        if parts is None:
             continue
         try:
             size = entry.stat(follow_symlinks=False).st_size
@@ -42,7 +42,7 @@ def listing(folder: str) -> list[Segment]:
             # A finished writer's journal is removed by whoever folds it first; losing that race is fine.
             continue
         if entry.is_file(follow_symlinks=False):
-            found.append(Segment(writer, int(rest), entry.name, entry.path, size))
+            found.append(Segment(*parts, entry.name, entry.path, size))
     return sorted(found)
 
 
@@ -188,8 +188,7 @@ class Claim:
     def append(self, lines: bytes) -> None:
         """Write what was found out about the owner into its own journal, where every projection reads it. Raises OSError."""
         size = os.fstat(self._descriptor).st_size
-        torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
-        data = b"\n" + lines if torn else lines
+        data = lines if files.ends_whole(self._descriptor) else b"\n" + lines
         if os.write(self._descriptor, data) != len(data):
             os.ftruncate(self._descriptor, size)  # all or nothing: the next fold tries again
             raise OSError("the disk did not take the whole line")
@@ -201,10 +200,8 @@ class Claim:
 
     def was_followed(self) -> bool:
         """Whether the writer has gone on to a newer segment, and left this one unlocked for that reason."""
-        place = os.path.dirname(self.segment.path)
-        prefix = self.segment.writer + "."
-        numbers = [name[len(prefix) : -6] for name in os.listdir(place) if name.startswith(prefix) and name.endswith(".jsonl")]
-        return any(number.isdigit() and int(number) > self.segment.number for number in numbers)
+        parts = filter(None, map(names.segment_parts, os.listdir(os.path.dirname(self.segment.path))))
+        return any(writer == self.segment.writer and number > self.segment.number for writer, number in parts)
 
     def last_write_ms(self) -> int:
         """When the segment was last written to, in milliseconds since the epoch."""

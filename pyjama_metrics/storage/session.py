@@ -7,10 +7,11 @@ shared locks do not wait for each other.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
-from pyjama_metrics.storage import descriptors, files, owners
+from pyjama_metrics.storage import descriptors, files, names, owners
 from pyjama_metrics.storage.journal import SEGMENT_BYTES, header_line
 
 
@@ -22,12 +23,11 @@ class SessionJournal:
     """
 
     def __init__(self, folder: str, label: str, *, pid: int, fsync: bool) -> None:
-        """Find or make nothing yet: the file is made by the first event."""
-        self.folder = os.path.join(folder, "journal")
+        """Nothing is made before the first event."""
+        self.folder = names.journal_folder(folder)
         self.pid = pid
         self.writer = f"{label}-{pid}-{owners.process_start(pid) or 0:x}"
         self.fsync = fsync
-        self.torn = False
 
     def append(self, line: bytes) -> None:
         """Append whole lines in one write. Raises OSError when the disk did not take all of it."""
@@ -47,30 +47,28 @@ class SessionJournal:
                 _wait_shared(descriptor)
             if os.fstat(descriptor).st_nlink == 0:
                 return False
-            data = line if _ends_whole(descriptor) else b"\n" + line
-            files.write_all(descriptor, data)
+            data = line if files.ends_whole(descriptor) else b"\n" + line
+            # One write, or none: another writer of the session may append between two.
+            if os.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
             if self.fsync:
                 os.fsync(descriptor)
         finally:
             descriptors.close_carrier(descriptor)
         return True
 
-    def keep(self) -> None:
+    def look_after(self) -> None:
         """Nothing to look after: each event opens the file anew."""
 
     def close(self) -> None:
         """Nothing is open between two events."""
 
     def _newest_segment(self) -> str | None:
-        prefix = self.writer + "."
-        numbers = [
-            int(middle)
-            for name in os.listdir(self.folder)
-            if name.startswith(prefix) and name.endswith(".jsonl") and (middle := name[len(prefix) : -6]).isdigit()
-        ]
-        if not numbers:
+        parts = filter(None, map(names.segment_parts, os.listdir(self.folder)))
+        number = max((number for writer, number in parts if writer == self.writer), default=None)
+        if number is None:
             return None
-        path = os.path.join(self.folder, f"{prefix}{max(numbers)}.jsonl")
+        path = os.path.join(self.folder, names.segment_name(self.writer, number))
         found = files.signature(path)
         return path if found is not None and found[2] <= SEGMENT_BYTES else None
 
@@ -78,7 +76,7 @@ class SessionJournal:
         # The number is a time, not a count: a removed segment's number must not come again, as its offset may still be kept.
         number = time.time_ns() // 1_000_000
         hidden = os.path.join(self.folder, f".{self.writer}.{number}.{os.getpid()}.new")
-        path = os.path.join(self.folder, f"{self.writer}.{number}.jsonl")
+        path = os.path.join(self.folder, names.segment_name(self.writer, number))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(hidden, flags, files.FILE_MODE)
         try:
@@ -97,8 +95,3 @@ def _wait_shared(descriptor: int) -> None:
 
     # Only whoever removes or closes the journal holds it exclusively, for some microseconds: the kernel waits better than we.
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-
-
-def _ends_whole(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

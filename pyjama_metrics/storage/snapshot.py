@@ -18,7 +18,7 @@ import time
 from pyjama_metrics import events
 from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
 from pyjama_metrics.state import State, accepted, new_state
-from pyjama_metrics.storage import files, json
+from pyjama_metrics.storage import files, json, names
 from pyjama_metrics.storage.files import Signature
 
 
@@ -30,9 +30,9 @@ class SnapshotFile:
     """The snapshot of the hub in ``folder``. Reading needs no lock, at any moment, in any process."""
 
     def __init__(self, folder: str, *, fsync: bool) -> None:
-        self.path = os.path.join(folder, "metrics.json")
+        self.path = names.snapshot_path(folder)
         self.previous = self.path + ".prev"
-        self.offsets = os.path.join(folder, "journal", "offsets.json")
+        self.offsets = os.path.join(names.journal_folder(folder), "offsets.json")
         self.fsync = fsync
         self.restored: str | None = None
 
@@ -67,7 +67,7 @@ class SnapshotFile:
             raise FolderUnusable(os.path.dirname(path), error.strerror or str(error)) from error
         return _state_in(path, data, thorough)
 
-    def fresh(self) -> State:
+    def emptied(self) -> State:
         """Empty figures that go on where the journals were read to when the snapshot was removed."""
         state = new_state()
         try:
@@ -90,7 +90,7 @@ class SnapshotFile:
         from which the next one restores the same. Raises FolderUnusable.
         """
         # The generation still only grows: readers take a smaller one for an older state.
-        generation = self.fresh()["generation"]
+        generation = self.emptied()["generation"]
         try:
             before = self._read(self.previous, thorough=True)
         except SnapshotUnreadable:
@@ -135,7 +135,7 @@ class SnapshotFile:
                 self.keep_offsets(state["generation"], state["journals"])
             beside = files.write_beside(self.path, json.dumps(state), fsync=self.fsync)
             if replaces:
-                self._keep_previous()
+                self._link_previous()
             os.replace(beside, self.path)
             if not replaces:
                 self.keep_offsets(state["generation"], state["journals"])
@@ -152,12 +152,12 @@ class SnapshotFile:
         data = json.dumps({"generation": generation, "journals": journals})
         os.replace(files.write_beside(self.offsets, data), self.offsets)
 
-    def keep_as_previous(self) -> None:
+    def become_own_previous(self) -> None:
         """Make the snapshot its own predecessor: after a clear nothing older may come back. Raises OSError."""
         with open(self.path, "rb") as file:
             os.replace(files.write_beside(self.previous, file.read(), fsync=self.fsync), self.previous)
 
-    def _keep_previous(self) -> None:
+    def _link_previous(self) -> None:
         link = self.previous + ".tmp"
         files.remove(link)
         try:

@@ -172,10 +172,10 @@ def test_a_full_segment_is_followed_by_a_new_one(home: Path, monkeypatch: pytest
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 400)
     with live_journal(home) as journal:
         number, first = journal.descriptor, journal.path
-        journal.keep()
+        journal.look_after()
         assert journal.path == first
         journal.append(b'{"event":"%s"}\n' % (b"x" * 400))
-        journal.keep()
+        journal.look_after()
         journal.append(b'{"event":"y"}\n')
         assert (journal.descriptor, journal.segment, len(body(first)), body(journal.path)) == (number, 1, 1, [b'{"event":"y"}'])
         assert (is_locked(first), is_locked(journal.path)) == (False, True)
@@ -185,10 +185,10 @@ def test_a_removed_folder_is_made_anew_with_what_was_recorded_since_the_last_loo
     """Nothing that was recorded after the removal is lost."""
     with live_journal(home) as journal:
         journal.append(b'{"event":"old"}\n')
-        journal.keep()
+        journal.look_after()
         shutil.rmtree(home)
         journal.append(b'{"event":"new"}\n')
-        journal.keep()
+        journal.look_after()
         journal.append(b'{"event":"newer"}\n')
         assert body(journal.path) == [b'{"event":"new"}', b'{"event":"newer"}']
         assert is_locked(journal.path)
@@ -199,7 +199,7 @@ def test_a_moved_folder_keeps_its_lines_and_gets_no_more(home: Path) -> None:
     with live_journal(home) as journal:
         journal.append(b'{"event":"old"}\n')
         home.rename(home.with_name("moved"))
-        journal.keep()
+        journal.look_after()
         journal.append(b'{"event":"new"}\n')
         assert body(journal.path) == [b'{"event":"new"}']
     assert body(home.with_name("moved") / "journal" / "w-1-a.0.jsonl") == [b'{"event":"old"}']
@@ -214,7 +214,7 @@ def test_a_descriptor_that_somebody_else_closed_is_not_written_to(home: Path, tm
         os.dup2(other, number)
         os.close(other)
         try:
-            journal.keep()
+            journal.look_after()
             journal.append(b'{"event":"new"}\n')
             assert stranger.read_bytes() == b""
             assert body(journal.path) == [b'{"event":"new"}']
@@ -228,7 +228,7 @@ def test_a_descriptor_that_was_closed_is_followed_by_a_new_segment(home: Path) -
     with live_journal(home) as journal:
         journal.append(b'{"event":"old"}\n')
         os.close(journal.descriptor)
-        journal.keep()
+        journal.look_after()
         journal.append(b'{"event":"new"}\n')
         assert (journal.segment, body(journal.path)) == (1, [b'{"event":"new"}'])
 

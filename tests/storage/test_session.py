@@ -149,3 +149,20 @@ def test_a_call_that_cannot_write_raises_and_leaves_no_half_made_file(home: Path
     with pytest.raises(OSError, match="No space left"):
         journal(home).append(LINE)
     assert list((home / "journal").iterdir()) == []
+
+
+def test_a_short_write_between_two_writers_is_a_loss_and_spoils_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes half a line, while another process of the session appends: one event is refused, the other one whole."""
+    mine, other, write = journal(home), journal(home), os.write
+    mine.append(LINE)
+
+    def half(descriptor: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        taken = write(descriptor, bytes(data)[:5])
+        other.append(lines(tool(now_ms())))
+        return taken
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(OSError, match="No space left"):
+        mine.append(lines(tool(now_ms())))
+    assert counted(home) == 1

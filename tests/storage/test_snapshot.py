@@ -137,7 +137,7 @@ def test_restoring_goes_on_from_the_generation_before(snapshot: SnapshotFile) ->
 def test_damage_in_place_does_not_reach_the_generation_before(snapshot: SnapshotFile) -> None:
     """They share no file, not even after a clearing or a restoration, when they say the same."""
     snapshot.write(generation(1), replaces=False)
-    snapshot.keep_as_previous()
+    snapshot.become_own_previous()
     Path(snapshot.path).write_bytes(b"")
     assert snapshot.restore()["generation"] == 1
     Path(snapshot.path).write_bytes(b"")
@@ -152,7 +152,7 @@ def test_where_nothing_can_be_restored_the_journals_are_read_from_their_beginnin
         Path(path).write_bytes(b"damaged")
     state = snapshot.restore()
     assert (state["journals"], state["generation"]) == ({}, 2)
-    assert snapshot.fresh()["journals"] == {}
+    assert snapshot.emptied()["journals"] == {}
 
 
 def test_a_restoration_for_which_there_is_no_space_leaves_nothing_behind(
@@ -200,7 +200,7 @@ def test_after_a_removal_the_offsets_and_the_generation_go_on(snapshot: Snapshot
     snapshot.write(generation(6), replaces=False)
     snapshot.write(generation(7, w=70), replaces=True)
     os.unlink(snapshot.path)
-    assert snapshot.fresh() == generation(7, w=70)
+    assert snapshot.emptied() == generation(7, w=70)
 
 
 @pytest.mark.parametrize("copy", [b"", b"[]", b"7", b'{"generation": "x"}', b'{"generation": 1, "journals": {"w": 3}}', None])
@@ -209,7 +209,7 @@ def test_without_a_usable_copy_of_the_offsets_everything_is_read_again(snapshot:
     if copy is not None:
         snapshot.keep_offsets(1, {})
         Path(snapshot.offsets).write_bytes(copy)
-    assert snapshot.fresh()["journals"] == {}
+    assert snapshot.emptied()["journals"] == {}
 
 
 def test_while_there_is_no_snapshot_the_copy_of_the_offsets_never_leads(

@@ -561,13 +561,6 @@ def test_specifications_of_every_size_and_shape_are_survived(home: Path) -> None
     assert (home / "metrics.json").stat().st_size < 200_000
 
 
-def test_steps_that_are_none_are_one_lost_event(home: Path) -> None:
-    """Something is wrong with the call, so it is counted; the agent does not hear of it."""
-    p.record_workflow_info("a", 7)
-    p.record_workflow_info("a", Rude())
-    assert (p.lost_events(), strict(home)["agents"]) == (2, {})
-
-
 # -- clocks, streams, locales, threads --------------------------------------------------------------------------------
 
 

@@ -179,7 +179,7 @@ def test_a_folder_removed_while_it_is_folded_is_folded_anew(home: Path) -> None:
         fold_with(home, lambda: shutil.rmtree(home))
         assert figures(home)["global"]["count"] == 0
         written.append(tool_line() * 2)
-        written.keep()
+        written.look_after()
         assert figures(home)["global"]["count"] == 2 + 3  # written since the last look, so they may have come after it
 
 

@@ -1,0 +1,38 @@
+"""The names of the files in a hub's folder."""
+
+from __future__ import annotations
+
+import os
+
+SNAPSHOT = "metrics.json"
+JOURNAL = "journal"
+
+
+def segment_name(writer: str, number: int) -> str:
+    """The file name of a writer's segment.
+
+    >>> segment_name("analyser-4711-660c0c", 0)
+    'analyser-4711-660c0c.0.jsonl'
+    """
+    return f"{writer}.{number}.jsonl"
+
+
+def segment_parts(name: str) -> tuple[str, int] | None:
+    """(writer, number) of a segment's file name; None for any other name.
+
+    >>> segment_parts("analyser-4711-660c0c.0.jsonl"), segment_parts(".analyser-4711-660c0c.1.new")
+    (('analyser-4711-660c0c', 0), None)
+    """
+    writer, _, number = name.removesuffix(".jsonl").rpartition(".")
+    usable = name.endswith(".jsonl") and not name.startswith(".") and writer and number.isascii() and number.isdigit()
+    return (writer, int(number)) if usable else None
+
+
+def journal_folder(folder: str) -> str:
+    """The folder of a hub's journals."""
+    return os.path.join(folder, JOURNAL)
+
+
+def snapshot_path(folder: str) -> str:
+    """A hub's shared file."""
+    return os.path.join(folder, SNAPSHOT)

@@ -1,0 +1,76 @@
+"""What the recording calls make of odd arguments and of losses, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pyjama_metrics as p
+from pyjama_metrics import recorder, recording
+from pyjama_metrics.storage import losses
+
+
+class Rude:
+    """Raises whatever one asks of it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("no")
+
+
+def problems() -> dict[str, int]:
+    """The problems that were counted."""
+    return {kind: count for kind, count in p.read_metrics()["problems"].items() if count}
+
+
+@pytest.mark.parametrize("labels", [[1], 7, "red"])
+def test_labels_that_are_none_do_not_cost_the_run(home: Path, labels: Any) -> None:
+    """The run whose id was returned is there, without labels, and the value is counted."""
+    run = p.record_agent_start("x", labels=labels)
+    state = p.read_metrics()
+    assert state["agents"]["x"]["runs"][run]["origin"].get("labels") is None
+    assert (problems(), p.lost_events()) == ({"invalid-values": 1}, 0)
+
+
+def test_a_label_of_any_type_becomes_text(home: Path) -> None:
+    """Names and values, whatever their own __str__ does."""
+    p.record_agent_start("x", labels={7: 8, Rude(): Rude()})  # type: ignore[dict-item]
+    assert p.read_metrics()["agents"]["x"]["labels"] == {"7": "8", "(Rude)": "(Rude)"}
+    assert problems() == {}
+
+
+@pytest.mark.parametrize("steps", [5, Rude()])
+def test_steps_that_are_none_are_an_invalid_value(home: Path, steps: Any) -> None:
+    """Something is wrong with the call, so it is counted; nothing is wrong with the disk, so no event is lost."""
+    p.record_agent_start("x")
+    p.record_workflow_info("x", steps)
+    assert (problems(), p.lost_events()) == ({"invalid-values": 1}, 0)
+
+
+@pytest.mark.parametrize("cost", [1_000_001.0, -1.0, float("nan"), "a lot"])
+def test_what_is_no_cost_is_an_invalid_value(home: Path, cost: Any) -> None:
+    """The tokens count, the cost does not, and that is told."""
+    p.record_llm_usage("x", "m", 10, 5, cost_usd=cost)
+    usage = p.read_metrics()["tokens"]
+    assert (usage["input-tokens"], usage["priced-requests"], problems()) == (10, 0, {"invalid-values": 1})
+
+
+def test_losses_are_told_in_the_journal_at_the_end_where_it_takes_them(home: Path) -> None:
+    """A note outside the folder would say for ever that the journal could not be told."""
+    p.record_tool_execution("t", "x")
+    recording.current().lose("tool", OSError("for a moment"))
+    recorder.close()
+    assert (losses.notes(str(home)), problems()) == ({}, {"lost-events": 1})
+
+
+def test_a_run_tells_by_what_it_can_be_recognised(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process, machine, boot, folder and terminal pane, for whoever looks for it later."""
+    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,7,0")
+    monkeypatch.setenv("TMUX_PANE", "%3")
+    run = p.record_agent_start("x")
+    origin = p.read_metrics()["agents"]["x"]["runs"][run]["origin"]
+    assert {"pid", "process-start", "host", "boot", "cwd", "tmux", "tmux-pane", "source"} <= origin.keys()

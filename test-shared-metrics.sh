@@ -21,7 +21,10 @@ while (($#)); do
     case "$1" in
     --once) once=true ;;
     --port)
-        [[ "${2:-}" =~ ^[0-9]{1,5}$ ]] || { echo "$0: --port needs a number." >&2 && exit 2; }
+        if [[ ! "${2:-}" =~ ^[0-9]{1,5}$ ]] || ((10#$2 > 65535)); then
+            echo "$0: --port needs a number up to 65535." >&2
+            exit 2
+        fi
         port="$2"
         shift
         ;;
@@ -91,7 +94,9 @@ fetch() {
 }
 
 show_figures() {
-    [[ -f "$file" ]] || return 0
+    # A copy, because the file may be replaced between two looks at it.
+    cp "$file" "$PYJAMA_HOME/shown.json" 2>/dev/null || return 0
+    local file="$PYJAMA_HOME/shown.json"
     printf '  %6s executions  %6s ok  %4s failed   %3s runs started, %3s completed\n' "$(figure global count)" \
         "$(figure global success)" "$(figure global error)" "$(figure runs started)" "$(figure runs completed)"
 }
@@ -104,7 +109,7 @@ run_agents() {
     local orchestrator=$!
     while kill -0 "$analyser" 2>/dev/null || kill -0 "$orchestrator" 2>/dev/null; do
         show_figures
-        sleep 0.3
+        sleep 0.1
     done
     wait "$analyser" && wait "$orchestrator"
     "$bin/pyjama-metrics" show --json >/dev/null # folds what is left
@@ -162,9 +167,9 @@ code=0
 compare || code=1
 if ! $once; then
     echo
-    echo "Agents go on working, one every few seconds. Watch them on $address   (Ctrl-C ends it)"
-    while sleep 3; do
-        "$bin/python" examples/codebase_analyser.py . >/dev/null
+    echo "Agents go on working, failing, waiting and starting others. Watch them on $address   (Ctrl-C ends it)"
+    while true; do
+        "$bin/pyjama-metrics" demo --here --no-dashboard --seconds 60 >/dev/null
     done
 fi
 exit "$code"

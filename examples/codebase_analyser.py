@@ -12,7 +12,7 @@ VERSION = re.compile(r"""^\s*["']?(?:__version__|version)["']?\s*[:=]\s*["']?(\d
 
 @track_tool("list-files")
 def list_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not (p.name.startswith((".", "__pycache__")) or p.is_symlink()))
+    return sorted(p for p in folder.iterdir() if not (p.name.startswith((".", "__pycache__", "build")) or p.is_symlink()))
 
 
 read_file = track_tool("read-file")(Path.read_text)  # fails, truly, where a file is not text

@@ -121,11 +121,16 @@ class BackgroundFold:
 def _hold_imports() -> None:
     # With a bound: where the forking thread is itself in the middle of an import that the other one needs, each would wait for
     # the other for ever.
-    had_logging = "logging" in sys.modules
+    had_logging = _logging_is_there()
     _importing.acquire(timeout=FORK_WAIT)
-    if not had_logging and "logging" in sys.modules:
+    if not had_logging and _logging_is_there():
         # It has asked, while we waited, to have its lock released after this fork, too late to have it taken before.
         sys.modules["logging"]._lock.acquire()
+
+
+def _logging_is_there() -> bool:
+    # In sys.modules it is from the first line of its import on; its last definitions come after its hooks for a fork.
+    return hasattr(sys.modules.get("logging"), "captureWarnings")
 
 
 def _let_imports_go_on() -> None:

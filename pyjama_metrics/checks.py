@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import stat
@@ -13,7 +14,7 @@ from pyjama_metrics.errors import HubError, SnapshotUnreadable
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.problems import Problem
 from pyjama_metrics.state import State
-from pyjama_metrics.storage import files, lock, losses
+from pyjama_metrics.storage import files, lock, losses, names, owners, segments
 from pyjama_metrics.storage.snapshot import SnapshotTooNew
 
 LITTLE_SPACE = 50 * 1024 * 1024
@@ -22,6 +23,8 @@ LAG = 16 * 1024 * 1024
 """Unfolded journal bytes that say that nobody folds, or nobody can."""
 STALE_LEFTOVER = 60.0
 """Seconds after which a half-made file has no owner any more."""
+RESTORE_WAIT = 60.0
+"""Seconds that restoring the shared file may wait for another fold."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "afs"}
@@ -29,6 +32,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 Mend = Callable[[], object]
 Finding = tuple[Problem, Mend | None]
+Part = Callable[[Hub], Iterator[Finding]]
 
 
 def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
@@ -53,11 +57,26 @@ def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
 
 
 def _findings(hub: Hub) -> Iterator[Finding]:
-    yield from _hub(hub)
-    yield from _losses(hub)
+    yield from _looked_at("folder", _place, hub)
+    if os.path.isdir(hub.folder):
+        for name, part in _PARTS_OF_FOLDER.items():
+            yield from _looked_at(name, part, hub)
+    yield from _looked_at("losses", _losses, hub)
 
 
-def _hub(hub: Hub) -> Iterator[Finding]:
+def _looked_at(name: str, part: Part, hub: Hub) -> Iterator[Finding]:
+    """The findings of one part; that it cannot be looked at is one too, and keeps nobody from looking at the others."""
+    try:
+        yield from part(hub)
+    except HubError as error:
+        yield Problem(f"{name}-unreadable", hub.folder, str(error), "Mend that, then look again."), None
+    except OSError as error:
+        place = os.fsdecode(error.filename or hub.folder)
+        what = f"The {name} of the hub cannot be looked at: {error.strerror or error}."
+        yield Problem(f"{name}-unreadable", place, what, "Mend the permissions there, or what stands in its place."), None
+
+
+def _place(hub: Hub) -> Iterator[Finding]:
     try:
         status = os.stat(hub.folder)
     except FileNotFoundError:
@@ -68,11 +87,6 @@ def _hub(hub: Hub) -> Iterator[Finding]:
         return
     if not stat.S_ISDIR(status.st_mode):
         yield _unusable(hub.folder, "it is a file, not a folder"), None
-        return
-    yield from _folder(hub.folder, status)
-    yield from _snapshot(hub)
-    yield from _lock(hub)
-    yield from _journals(hub)
 
 
 def _missing_folder(folder: str) -> Iterator[Finding]:
@@ -97,44 +111,29 @@ def _unusable(folder: str, reason: str) -> Problem:
     )
 
 
-def _folder(folder: str, status: os.stat_result) -> Iterator[Finding]:
-    if not os.access(folder, os.W_OK | os.X_OK) or _is_read_only(folder):
+def _access(hub: Hub) -> Iterator[Finding]:
+    folder = hub.folder
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    if not os.access(folder, os.W_OK | os.X_OK) or os.statvfs(folder).f_flag & os.ST_RDONLY:
         yield _unusable(folder, "you may not write to it"), None
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        problem = Problem(
-            "folder-mode",
-            folder,
-            f"Other users may look into the folder (mode {stat.S_IMODE(status.st_mode):04o}).",
-            f"chmod 700 {folder}, or 'pyjama-metrics doctor --fix'.",
-            "warning",
-        )
-        yield problem, lambda: os.chmod(folder, files.FOLDER_MODE)
-    kind = file_system(folder)
+    if mode & 0o077:
+        what = f"Other users may look into the folder (mode {mode:04o})."
+        remedy = f"chmod 700 {folder}, or 'pyjama-metrics doctor --fix'."
+        yield Problem("folder-mode", folder, what, remedy, "warning"), lambda: os.chmod(folder, files.FOLDER_MODE)
+
+
+def _file_system(hub: Hub) -> Iterator[Finding]:
+    kind = file_system(hub.folder)
     if kind in NETWORK_FILE_SYSTEMS:
-        yield (
-            Problem(
-                "network-file-system",
-                folder,
-                f"The folder lies on a network file system ({kind}): locks and change events may not work across machines.",
-                "Point PYJAMA_HOME at a folder on a local disk.",
-            ),
-            None,
-        )
-    free = shutil.disk_usage(folder).free
+        what = f"The folder lies on a network file system ({kind}): locks and change events may not work across machines."
+        yield Problem("network-file-system", hub.folder, what, "Point PYJAMA_HOME at a folder on a local disk."), None
+
+
+def _space(hub: Hub) -> Iterator[Finding]:
+    free = shutil.disk_usage(hub.folder).free
     if free < LITTLE_SPACE:
-        yield (
-            Problem(
-                "little-space",
-                folder,
-                f"Only {free // 1024} KiB are left on the disk; when it is full, events are lost.",
-                "Free some space on that disk.",
-            ),
-            None,
-        )
-
-
-def _is_read_only(folder: str) -> bool:
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+        what = f"Only {free // 1024} KiB are left on the disk; when it is full, events are lost."
+        yield Problem("little-space", hub.folder, what, "Free some space on that disk."), None
 
 
 def file_system(folder: str) -> str:
@@ -159,26 +158,29 @@ def file_system(folder: str) -> str:
 def _snapshot(hub: Hub) -> Iterator[Finding]:
     path = hub.snapshot_path
     try:
-        state = hub.read(fresh=False)
+        state = hub.read(fresh=False, thorough=True)
     except SnapshotTooNew as error:
         yield Problem("snapshot-too-new", path, str(error), "Upgrade pyjama-metrics here."), None
         return
     except SnapshotUnreadable as error:
-        problem = Problem(
-            "snapshot-unreadable",
-            path,
-            f"The shared file cannot be read: {error.reason}.",
-            "'pyjama-metrics doctor --fix' (or any agent that records) sets it aside and restores it.",
-        )
-        yield problem, hub.fold
+        what = f"The shared file cannot be read: {error.reason}."
+        remedy = "'pyjama-metrics doctor --fix' (or the next fold that stumbles over it) sets it aside and restores the figures."
+        yield Problem("snapshot-unreadable", path, what, remedy), lambda: _restore(hub)
         return
-    except HubError as error:
-        yield Problem("snapshot-unreadable", path, str(error), "Mend the permissions of the file."), None
-        return
-    yield from _modes(hub)
     yield from _counted(path, state)
+    yield from _looked_at("modes", _modes, hub)
+    yield from _looked_at("files", _set_aside, hub)
+
+
+def _restore(hub: Hub) -> None:
+    """Set an unreadable shared file aside and publish what can be restored. Raises HubError."""
+    hub.fold(RESTORE_WAIT, thorough=True)
+    hub.flush(RESTORE_WAIT)
+
+
+def _set_aside(hub: Hub) -> Iterator[Finding]:
     for name in sorted(os.listdir(hub.folder)):
-        if name.startswith("metrics.json.corrupt-"):
+        if name.startswith(f"{names.SNAPSHOT}.corrupt-"):
             aside = os.path.join(hub.folder, name)
             what = "A damaged shared file was set aside here, and the figures were restored."
             yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
@@ -215,44 +217,56 @@ def _counted(path: str, state: State) -> Iterator[Finding]:
             yield Problem(kind, path, f"{count:,} {what}.", f"{remedy} 'clear-metrics' resets the count.", "warning"), None
 
 
+def _places(hub: Hub) -> Iterator[Finding]:
+    """The names that a fold writes to: what is no file there stops every fold."""
+    offsets = os.path.join(names.journal_folder(hub.folder), "offsets.json")
+    for path in (hub.snapshot_path + ".prev", hub.snapshot_path + ".prev.tmp", offsets, offsets + ".tmp", hub.lock_path):
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # not written yet; what stands in the journals' place is told with the journals
+        if not stat.S_ISREG(status.st_mode):
+            what = "This is no file, and the hub keeps a file under that name: nothing can be folded."
+        elif not os.access(path, os.W_OK):
+            what = "You may not write to this file: nothing can be folded."
+        else:
+            continue
+        aside = f"{path}.odd-{time.time_ns() // 1_000_000}"
+        remedy = "'pyjama-metrics doctor --fix' puts it aside, where you may do that; or remove it."
+        yield Problem("not-our-file", path, what, remedy), functools.partial(os.rename, path, aside)
+
+
+def _strange_journals(hub: Hub) -> Iterator[Finding]:
+    for segment in segments.listing(hub.folder):
+        if not os.access(segment.path, os.R_OK | os.W_OK):
+            what = "You may not open this journal, so its events are not counted and its owner's end is not seen."
+            remedy = "Make it yours (sudo chown $USER), or remove it."
+            yield Problem("journal-unreadable", segment.path, what, remedy), None
+
+
 def _lock(hub: Hub) -> Iterator[Finding]:
     pid = lock.holder(hub.lock_path)
-    if pid is None or _state_of(pid) != "T":
+    fields = None if pid is None else owners.process_fields(pid)
+    if fields is None or fields[0] != "T":
         return
     what = f"Process {pid} holds the lock and is stopped, so nobody can fold. Recording goes on; the figures stand still."
     yield Problem("lock-held", hub.lock_path, what, f"Let it go on (kill -CONT {pid}) or end it."), None
 
 
-def _state_of(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0].decode()
-    except (OSError, IndexError):
-        return ""
-
-
 def _journals(hub: Hub) -> Iterator[Finding]:
-    try:
-        lag = sum(writer.lag for writer in hub.writers())
-        half_made = list(_half_made(hub.folder))
-    except OSError as error:
-        what = f"The journals cannot be read: {error.strerror or error}."
-        place = os.path.join(hub.folder, "journal")
-        yield Problem("journals-unreadable", place, what, "Mend the permissions of the folder."), None
-        return
+    lag = sum(writer.lag for writer in hub.writers())
     if lag > LAG:
         what = f"{lag // 1024:,} KiB of the journals are not in the shared file yet."
         problem = Problem("lag", hub.snapshot_path, what, "'pyjama-metrics doctor --fix' folds them now.", "warning")
         yield problem, lambda: hub.flush(60.0)
-    for path in half_made:
+    for path in _half_made(names.journal_folder(hub.folder)):
         problem = Problem("leftover", path, "A killed process left this half-made file.", "Remove it.", "warning")
         yield problem, lambda path=path: files.remove(path)  # type: ignore[misc]
+    yield from _strange_journals(hub)
 
 
-def _half_made(folder: str) -> Iterator[str]:
-    place = os.path.join(folder, "journal")
-    names = os.listdir(place) if os.path.isdir(place) else []
-    for name in names:
+def _half_made(place: str) -> Iterator[str]:
+    for name in os.listdir(place) if os.path.isdir(place) else []:
         path = os.path.join(place, name)
         try:
             if name.endswith(".new") and time.time() - os.stat(path).st_mtime > STALE_LEFTOVER:
@@ -266,3 +280,14 @@ def _losses(hub: Hub) -> Iterator[Finding]:
         what = f"{count:,} events could not be recorded, and could not be told in the journal either."
         remedy = "Free disk space or mend the folder; 'clear-metrics' resets the count."
         yield Problem("lost-events", writer, what, remedy, "warning"), None
+
+
+_PARTS_OF_FOLDER: dict[str, Part] = {
+    "folder": _access,
+    "file-system": _file_system,
+    "space": _space,
+    "snapshot": _snapshot,
+    "places": _places,
+    "lock": _lock,
+    "journals": _journals,
+}

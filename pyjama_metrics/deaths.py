@@ -60,8 +60,9 @@ class OwnerWatch:
             try:
                 with Claim(segment) as claim:
                     told |= self._conclude(state, claim, open_runs.get(writer, []), now_ms)
-            except FileNotFoundError:
-                # Its owner removed the folder, or another process removed a finished journal: nothing to conclude.
+            except (FileNotFoundError, PermissionError):
+                # Its owner removed the folder, another process removed a finished journal, or it is another user's: nothing to
+                # conclude.
                 continue
         for writer in open_runs.keys() - newest.keys():
             for agent_id, run_id, run in open_runs[writer]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from threading import Lock
 
 from pyjama_metrics.events import text_of
-from pyjama_metrics.recorder import current_run, default_agent, record_error, record_tool_execution
+from pyjama_metrics.recorder import record_error, record_tool_execution
 from pyjama_metrics.settings import strict
 
 TYPE_CHECKING = False
@@ -117,12 +117,9 @@ def shared_metrics_hook(payload: Mapping[str, object]) -> None:
     Args:
         payload: as for ``run_hooks``; the duration in milliseconds.
     """
-    agent = _agent_of(payload)
-    here = current_run.get()
-    run = here[1] if here is not None and here[0] == agent else None
     status, error = _status_of(_field(payload, "result"))
     duration = _duration_of(_field(payload, "duration-ms"))
-    record_tool_execution(_tool_of(payload), agent, status, duration, error, run=run, log=True)
+    record_tool_execution(_tool_of(payload), _agent_of(payload), status, duration, error, log=True)
 
 
 def _field(payload: object, name: str) -> object:
@@ -133,10 +130,11 @@ def _tool_of(payload: object) -> str:
     return text_of(_field(payload, "tool-name"))
 
 
-def _agent_of(payload: object) -> str:
+def _agent_of(payload: object) -> str | None:
+    """The payload's agent; None, for which the recorder takes ``default_agent()``, where it names none."""
     context = _field(payload, "ctx")
     name = _field(context, "id") if isinstance(context, Mapping) else context
-    return default_agent() if name is None or name == "" else text_of(name)
+    return None if name is None or name == "" else text_of(name)
 
 
 def _status_of(result: object) -> tuple[str, str | None]:

@@ -31,6 +31,11 @@ Projection = Callable[[str], int]
 """How far a projection of the journals is durably past: the name of a segment to an offset in bytes."""
 Result = TypeVar("Result")
 
+AHEAD_MS = 5 * 60 * 1000
+"""An event dated further ahead than that is dated wrongly: it would be the latest of all until then."""
+_MOST_DOUBT = 2
+"""0: the snapshot is taken as it is; 1: each of its rows is looked at; 2: neither it nor the generation before is believed."""
+
 
 @dataclass(frozen=True, slots=True)
 class FoldReport:
@@ -87,41 +92,42 @@ class Hub:
 
     # -- folding ---------------------------------------------------------------------------------------------------
 
-    def fold(self, wait: float | None = 0.0, *, max_bytes: int = FOLD_BYTES) -> FoldReport:
+    def fold(self, wait: float | None = 0.0, *, max_bytes: int = FOLD_BYTES, thorough: bool = False) -> FoldReport:
         """Bring ``metrics.json`` closer to the journals, find dead owners, remove what is read and done with.
 
         Args:
             wait: seconds to wait while another process folds; 0 gives up at once, None waits as long as it takes.
             max_bytes: journal bytes after which to take no more; the last share may go beyond.
+            thorough: look at each row of the snapshot first, and restore it where one is not what it should be.
 
         Raises:
             FolderUnusable, SnapshotUnwritable: nothing was changed, nothing is lost, a later fold catches up.
             SnapshotUnreadable: a newer version of pyjama-metrics wrote the snapshot.
         """
         try:
-            return self._under_lock(wait, lambda held, thorough: self._fold(held, thorough, max_bytes))
+            return self._under_lock(wait, lambda held, doubt: self._fold(held, doubt, max_bytes), int(thorough))
         except LockTimeout:
             return FoldReport(busy=True)
 
-    def _under_lock(self, wait: float | None, step: Callable[[HeldLock, bool], Result]) -> Result:
-        thorough = False
+    def _under_lock(self, wait: float | None, step: Callable[[HeldLock, int], Result], doubt: int = 0) -> Result:
         while True:
             try:
                 with self._lock.held(wait) as held:
-                    return step(held, thorough)
+                    return step(held, doubt)
             except Removed:
                 continue  # somebody removed the snapshot or the folder meanwhile: begin again with what is there now
             except OSError as error:
                 raise FolderUnusable(self.folder, error.strerror or str(error)) from error
             except (LookupError, TypeError, ValueError, AttributeError):
                 # A row of the snapshot may not be what it should be: an older version wrote it, or a person did. To look at
-                # each row costs more than all the rest of a fold, so it is done when there is a reason to.
-                if thorough:
+                # each row costs more than all the rest of a fold, so it is done when there is a reason to. Where that does
+                # not help, the figures are made anew from the journals that are there.
+                if doubt == _MOST_DOUBT or self._snapshot.signature() is None:
                     raise
-                thorough = True
+                doubt += 1
 
-    def _fold(self, held: HeldLock, thorough: bool, max_bytes: int) -> FoldReport:
-        state, exists = self._load(thorough)
+    def _fold(self, held: HeldLock, doubt: int, max_bytes: int) -> FoldReport:
+        state, exists = self._load(doubt)
         start = {name: dict(at) for name, at in state["journals"].items()}
         listed = segments.listing(self.folder)
         folded, caught_up = self._add_new(state, listed, max_bytes)
@@ -129,7 +135,7 @@ class Hub:
         if found:
             listed = segments.listing(self.folder)
             folded += self._add_new(state, listed, max_bytes)[0]
-        if folded or found or not exists:
+        if found or not exists or state["journals"] != start:
             for name in state["journals"].keys() - {segment.name for segment in listed}:
                 del state["journals"][name]
             retain(state, self._now())
@@ -141,14 +147,16 @@ class Hub:
             self._remember(state)
         return FoldReport(folded, caught_up)
 
-    def _load(self, thorough: bool) -> tuple[State, bool]:
+    def _load(self, doubt: int) -> tuple[State, bool]:
         """The state to go on from, and whether it is that of the snapshot in place."""
         # Taken out while it is being changed: a fold that fails half way leaves a state that is no use any more.
         cached, self._cached = self._cached, None
-        if cached is not None and cached[0] == self._snapshot.signature():
+        if cached is not None and not doubt and cached[0] == self._snapshot.signature():
             return cached[1], True
         try:
-            state = self._snapshot.read(thorough=thorough)
+            if doubt == _MOST_DOUBT:
+                return self._snapshot.restore(trust_previous=False), False
+            state = self._snapshot.read(thorough=doubt > 0)
         except SnapshotTooNew:
             raise
         except SnapshotUnreadable:
@@ -171,25 +179,23 @@ class Hub:
             share = min(max(budget // (len(waiting) + 1), _LEAST_SHARE), 4 * FOLD_BYTES)
             lines, size = self._take(state, segment, share)
             folded, budget, self._read_last = folded + lines, budget - size, segment.name
-            if lines and _offset(state, segment.name) < segment.size:
+            if size and _offset(state, segment.name) < segment.size:
                 waiting.append(segment)
         return folded, not waiting
 
     def _take(self, state: State, segment: Segment, share: int) -> tuple[int, int]:
         """Fold about ``share`` bytes of one journal: (lines folded, their bytes)."""
         at = state["journals"].setdefault(segment.name, {"offset": 0, "lines": 0})
-        if segment.size < at["offset"]:
+        if not 0 <= at["offset"] <= segment.size:
             at["offset"] = 0  # somebody truncated it: what is in it now is new
         try:
-            lines = segments.read_lines(segment.path, at["offset"], share)
-        except FileNotFoundError:
-            return 0, 0  # removed since it was listed, by whoever removed the folder
-        if not lines:
-            return 0, 0
-        parsed = segments.parse(lines)
+            lines, size = segments.read_lines(segment.path, at["offset"], share)
+        except (FileNotFoundError, PermissionError):
+            return 0, 0  # removed by whoever removed the folder; or another user's, and doctor says so
+        parsed = segments.parse(lines, self._now() + AHEAD_MS) if lines else []
         fold(state, segment.name, parsed)
-        at["offset"] += len(lines)
-        return len(parsed), len(lines)
+        at["offset"] += size
+        return len(parsed), size
 
     def _publish(self, held: HeldLock, state: State, exists: bool, start: dict[str, dict[str, int]]) -> None:
         before = state["generation"]
@@ -197,7 +203,7 @@ class Hub:
         if not held.is_in_place():
             raise Removed  # the folder that we locked is gone; what we know belongs to it, not to the new one
         try:
-            self._cached = (self._snapshot.write(state, replaces=exists), state)
+            self._cached = (self._snapshot.write(state, held, replaces=exists), state)
         except Removed:
             # Events recorded after the removal may be in this very batch: read it again, into empty figures.
             if held.is_in_place():
@@ -218,8 +224,8 @@ class Hub:
                 # Not its size, but its whole lines: half a line at the end, left by a full disk, is nothing to read.
                 if (followed or claim.is_final) and claim.holds_lock and not claim.unread(read_to):
                     claim.remove()
-        except FileNotFoundError:
-            return  # gone already
+        except (FileNotFoundError, PermissionError):
+            return  # gone already; or another user's
 
     def _now(self) -> int:
         return int(self.clock() * 1000)
@@ -261,9 +267,10 @@ class Hub:
             SnapshotUnreadable, FolderUnusable: there is a snapshot and it cannot be read.
         """
         self.trouble = None
-        if fresh:
+        if fresh and not self._is_missing():
             try:
-                self.flush(timeout)
+                if not self.flush(timeout):
+                    self.trouble = LockTimeout(self.lock_path, timeout)
             except HubError as error:
                 self.trouble = error
         state = self._snapshot.read(thorough=thorough)
@@ -272,6 +279,16 @@ class Hub:
                 raise self.trouble
             return self._snapshot.emptied()
         return state
+
+    def _is_missing(self) -> bool:
+        """Whether there is no folder: then there is nothing to fold, and to look must not make one."""
+        try:
+            os.stat(self.folder)
+        except FileNotFoundError:
+            return not os.path.islink(self.folder)
+        except OSError:
+            return False
+        return False
 
     def pending(self) -> bool:
         """Whether a fold may have something to do: unread bytes, no snapshot, or owners to look after. Cheap; takes no lock."""
@@ -297,8 +314,8 @@ class Hub:
         """
         self._under_lock(timeout, self._clear)
 
-    def _clear(self, held: HeldLock, thorough: bool) -> None:
-        state, _ = self._load(thorough)
+    def _clear(self, held: HeldLock, doubt: int) -> None:
+        state, _ = self._load(doubt)
         listed = segments.listing(self.folder)
         self._add_new(state, listed, 2**62)
         start = {name: dict(at) for name, at in state["journals"].items()}

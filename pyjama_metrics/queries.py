@@ -1,7 +1,7 @@
 """What the state says: a typed view for the page, the JSON API and the command line.
 
 `dashboard` turns a state (the parsed ``metrics.json``) into the frozen dataclasses of `pyjama_metrics.views`,
-and `as_json` turns those into plain dictionaries with kebab-case keys.
+which `pyjama_metrics.views.as_json` turns into plain dictionaries with kebab-case keys.
 
 Nothing here knows files or clocks. A state of an older version, with keys missing or of another type, is read
 as far as it goes: missing counts are 0, everything else that is missing is None.
@@ -14,7 +14,7 @@ from typing import Any
 
 from pyjama_metrics.events import OUTCOMES
 from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
-from pyjama_metrics.retention import OPEN
+from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.views import (
     AgentView,
     Dashboard,
@@ -25,34 +25,7 @@ from pyjama_metrics.views import (
     RunsView,
     ToolView,
     UsageView,
-    as_json,
-    help_texts,
-    json_name,
 )
-
-__all__ = [
-    "AgentView",
-    "Dashboard",
-    "LogView",
-    "MetricsView",
-    "Overview",
-    "ProblemsView",
-    "RunsView",
-    "ToolView",
-    "UsageView",
-    "agent_view",
-    "as_json",
-    "dashboard",
-    "help_texts",
-    "json_name",
-    "log_view",
-    "metrics_view",
-    "overview",
-    "problems_view",
-    "runs_view",
-    "tool_view",
-    "usage_view",
-]
 
 Table = Mapping[str, Any]
 """An object of the state; `pyjama_metrics.state` has the exact types."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyjama_metrics import queries, recorder
+from pyjama_metrics import queries, recorder, views
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.state import State
 
@@ -40,7 +40,7 @@ def get_dashboard_data() -> dict[str, Any]:
     recorder.look_after_journal()
     hub = Hub()
     state = hub.read()
-    data: dict[str, Any] = queries.as_json(queries.dashboard(state, int(hub.clock() * 1000)))
+    data: dict[str, Any] = views.as_json(queries.dashboard(state, int(hub.clock() * 1000)))
     return data
 
 

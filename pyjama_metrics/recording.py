@@ -69,6 +69,7 @@ class Recording:
         self.session_pid: int | None = None
         self.guard = threading.RLock()  # re-entrant: a signal handler may record while its thread does
         self.early: list[bytes] | None = None
+        self.ended = False
         self.lost = 0
         self.told = 0
         self.noted_at = 0.0
@@ -138,6 +139,8 @@ class Recording:
 
     def allow_fast_road(self) -> None:
         """Let ``record_tool_execution`` write to the descriptor itself, as long as nothing stands against it."""
+        if self.ended:
+            return
         journal = self.journal
         fast = isinstance(journal, Journal) and not journal.torn and not self.fsync and self.lost == self.told
         road.descriptor = journal.descriptor if fast and isinstance(journal, Journal) else None
@@ -164,6 +167,12 @@ class Recording:
             self.writer = f"{label()}-{os.getpid()}-{time.time_ns() // 1000:x}"
         if background is not None and threading.current_thread() is not background.thread:
             background.stop(0.0)
+
+    def end(self) -> None:
+        """Look after the journal a last time, because nobody will notice later that its folder was removed."""
+        self.look_after()
+        with self.guard:
+            self.ended = True  # the folding thread may be looking after it, too, and must not open the fast road again
 
     def end_open_runs(self) -> None:
         """This process ends, or ends recording: so do its runs."""
@@ -320,6 +329,7 @@ def close() -> None:
         if recording is None:
             return
         recording.end_open_runs()
+        recording.end()
         _recording = None
         road.lead_nowhere()
     if recording.lost > recording.told:

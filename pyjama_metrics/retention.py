@@ -52,15 +52,20 @@ def retain(state: State, now_ms: int) -> bool:
 
 
 def cleared(state: State) -> State:
-    """The figures at zero, and the offsets as they are; of the agents only the open runs stay, with nothing counted."""
+    """The figures at zero, and the offsets as they are; of the agents only the open runs stay, begun but with nothing counted."""
     empty = new_state()
     empty["generation"], empty["journals"] = state["generation"], state["journals"]
     for name, agent in state["agents"].items():
-        open_runs = {run_id: run for run_id, run in agent["runs"].items() if run["outcome"] is None}
+        open_runs = {
+            run_id: run for run_id, run in agent["runs"].items() if run["status"] in OPEN and run["start-time"] is not None
+        }
         if open_runs:
             kept = cast(dict[str, Any], empty["agents"].setdefault(name, new_agent()))
             kept |= {key: value for key, value in agent.items() if key in _IDENTITY}
             kept["runs"] = {run_id: {**new_run(), **run, "tally": new_tally()} for run_id, run in open_runs.items()}
+            # So that the runs that end later are some of those that began.
+            kept["run-counts"]["started"] = len(open_runs)
+            empty["runs"]["started"] += len(open_runs)
     return empty
 
 

@@ -324,14 +324,18 @@ def _fits(row: Any, usual: Any) -> bool:
         return False
     if not row.keys() >= usual.keys():
         row |= {key: value for key, value in copy.deepcopy(usual).items() if key not in row}
-    return all(
-        value is None or type(row[key]) is type(value) or (type(value) is float and type(row[key]) is int)
-        for key, value in usual.items()
-    )
+    return all(_is_like(row[key], value) for key, value in usual.items())
+
+
+def _is_like(value: Any, usual: Any) -> bool:
+    kind = type(value)
+    if kind is int and not -(2**53) <= value <= 2**53:
+        return False  # sums of such numbers cannot be written
+    return usual is None or kind is type(usual) or (kind is int and type(usual) is float)
 
 
 def _counts(row: dict[str, int]) -> bool:
-    return set(map(type, row.values())) <= {int}
+    return all(_is_like(count, 0) for count in row.values())
 
 
 _ESSENTIAL = frozenset({"agents", "global", "tools", "journals"})

@@ -68,14 +68,6 @@ def _describe(error: BaseException) -> str:
     return (f"{name}: {message}" if message else name)[:MAX_ERROR_TEXT]
 
 
-def owner_of_tool(agent: str | None) -> str:
-    """The agent that a tool called here and now belongs to: the named one, else the one whose code calls."""
-    if agent is not None:
-        return agent
-    here = current_run.get()
-    return here[0] if here is not None else default_agent()
-
-
 class ToolCall:
     """One execution of a tool; its duration is the time between ``resume`` and ``suspend``."""
 
@@ -83,7 +75,8 @@ class ToolCall:
 
     def __init__(self, tool: str, agent: str | None) -> None:
         self._tool, self._busy, self._began = tool, 0.0, 0.0
-        self._agent, self._here = owner_of_tool(agent), current_run.get()
+        self._agent = default_agent() if agent is None else agent
+        self._here = current_run.get()
 
     def resume(self) -> None:
         """Start the clock."""

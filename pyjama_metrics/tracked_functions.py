@@ -10,8 +10,8 @@ from functools import partial, wraps
 from time import perf_counter
 
 from pyjama_metrics.events import text_of
-from pyjama_metrics.recorder import record_tool_execution
-from pyjama_metrics.tracked_calls import TOOL_STATUS, outcome_of, owner_of_tool
+from pyjama_metrics.recorder import default_agent, record_tool_execution
+from pyjama_metrics.tracked_calls import TOOL_STATUS, outcome_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def wrap_tool(function: Any, tool: str, agent: str | None) -> Any:
 
     @wraps(function)
     def tracked(*args: Any, **kwargs: Any) -> Any:
-        owner = owner_of_tool(agent)
+        owner = default_agent() if agent is None else agent
         began = perf_counter()
         try:
             result = function(*args, **kwargs)

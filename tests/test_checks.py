@@ -14,8 +14,9 @@ import pytest
 from pyjama_metrics import checks
 from pyjama_metrics.checks import check
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.recorder import close, record_tool_execution
 from pyjama_metrics.state import new_state
-from pyjama_metrics.storage import json, losses, places
+from pyjama_metrics.storage import json, losses, owners, places
 from tests.journals import counted, event, lines, live_journal, now_ms, on_disk, record, tool
 from tests.waiting import run_python, wait_until
 
@@ -157,7 +158,7 @@ def test_a_stopped_process_that_holds_the_lock_is_named(home: Path) -> None:
         assert child.stdout.readline() == "held\n"
         assert kinds(home) == []
         child.send_signal(signal.SIGSTOP)
-        wait_until(lambda: checks._state_of(child.pid) == "T", what="the stop")
+        wait_until(lambda: (owners.process_fields(child.pid) or "?")[0] == "T", what="the stop")
         (problem,) = check(Hub())
         assert problem.kind == "lock-held"
         assert f"kill -CONT {child.pid}" in problem.remedy
@@ -228,3 +229,94 @@ def test_journals_that_cannot_be_listed_are_told(home: Path) -> None:
     home.mkdir(mode=0o700)
     (home / "journal").write_text("a file")
     assert kinds(home) == ["journals-unreadable"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_problem_itself(home: Path) -> None:
+    """A link in a circle where the generation before should be; the rest is looked at all the same."""
+    with live_journal(home) as journal:
+        record(journal, 1)
+        Hub().flush()
+        (home / "metrics.json.prev").symlink_to(home / "metrics.json.prev")
+        (home / "metrics.json.corrupt-1").write_bytes(b"")
+        (problem, odd, aside) = check(Hub())
+    assert (odd.kind, odd.where) == ("not-our-file", problem.where)
+    assert (problem.kind, problem.where) == ("modes-unreadable", str(home / "metrics.json.prev"))
+    assert problem.what.endswith(".")
+    assert aside.kind == "set-aside"
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "kind"),
+    [
+        (shutil, "disk_usage", "space-unreadable"),
+        (os, "statvfs", "folder-unreadable"),
+        (losses, "notes", "losses-unreadable"),
+        (checks, "_set_aside", "files-unreadable"),
+        (checks.lock, "holder", "lock-unreadable"),
+    ],
+)
+def test_each_part_that_the_system_refuses_is_a_problem(
+    home: Path, monkeypatch: pytest.MonkeyPatch, module: object, call: str, kind: str
+) -> None:
+    """Nothing that is looked at makes the check raise, and none of it keeps the others from being looked at."""
+    with live_journal(home) as journal:
+        record(journal, 1)
+        Hub().flush()
+        leftover = home / "journal" / ".old.0.new"
+        leftover.write_bytes(b"")
+        os.utime(leftover, (1, 1))
+        monkeypatch.setattr(module, call, _refuse)
+        assert {kind, "leftover"} <= set(kinds(home))
+
+
+ROWS_OF_WRONG_TYPES = [
+    ("problems", {"lost-events": "many"}),
+    ("journals", {"x": 1}),
+    ("recent-logs", [5]),
+    ("recent-logs", [{"id": 1, "timestamp": "x"}]),
+]
+
+
+@pytest.mark.parametrize(("part", "value"), ROWS_OF_WRONG_TYPES)
+def test_a_snapshot_whose_rows_are_of_wrong_types_is_told_and_mended(home: Path, part: str, value: object) -> None:
+    """As a damaged one: it is set aside, every figure is restored, and the generation goes on."""
+    with live_journal(home) as journal:
+        for _ in range(3):
+            record(journal, 1)
+            Hub().flush()
+        state = on_disk(home)
+        (home / "metrics.json").write_bytes(json.dumps({**state, part: value}))
+        assert kinds(home) == ["snapshot-unreadable"]
+        assert mended(home)[0] == ("snapshot-unreadable", True)
+        assert set(kinds(home)) == {"restored-snapshots", "set-aside"}
+        restored = on_disk(home)
+        assert restored[part] != value
+        assert restored["generation"] > state["generation"]
+        assert counted(home) == 3
+
+
+def test_what_is_restored_is_a_new_generation_from_its_first_moment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers take what has the generation that they know for what they know."""
+    with live_journal(home) as journal:
+        for _ in range(3):
+            record(journal, 1)
+            Hub().flush()
+        before = on_disk(home)["generation"]
+        (home / "metrics.json").write_bytes(b"{")
+        monkeypatch.setattr(Hub, "flush", lambda *_: True)
+        assert mended(home)[0] == ("snapshot-unreadable", True)
+        assert on_disk(home)["generation"] == before + 1
+
+
+@pytest.mark.parametrize("name", ["metrics.json.prev", "metrics.json.prev.tmp", "journal/offsets.json", "metrics.json.lock"])
+def test_what_is_no_file_in_a_place_of_ours_is_told_and_mended(home: Path, name: str) -> None:
+    """A folder there stops every fold; nobody would guess it from figures that stand still."""
+    record_tool_execution("t", "a")
+    close()
+    (home / name).unlink(missing_ok=True)
+    (home / name).mkdir(parents=True)
+    assert "not-our-file" in {problem.kind for problem in check(Hub())}
+    assert all(problem.fixed for problem in check(Hub(), fix=True) if problem.kind == "not-our-file")
+    record_tool_execution("t", "a")
+    assert Hub().flush(5)
+    assert Hub().read()["global"]["count"] == 2

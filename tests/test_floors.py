@@ -47,8 +47,8 @@ ROOMS = {
     "platformdirs": ("storage.places",),
     "watchdog": ("dashboard.watcher",),
     "waitress": ("dashboard.server",),
-    "flask": ("dashboard.app", "dashboard.pages", "dashboard.pages.*"),
-    "werkzeug": ("dashboard.app", "dashboard.pages", "dashboard.pages.*"),
+    "flask": ("dashboard.app",),
+    "werkzeug": ("dashboard.app",),
 }
 
 NOT_PURE = {
@@ -76,18 +76,8 @@ NOT_PURE = {
 }
 """What the pure floor does not import: files, clocks, processes, chance."""
 
-WRITE_ROAD = (
-    "",
-    "version",
-    "errors",
-    "events",
-    "settings",
-    "recording",
-    "recorder",
-    "storage",
-    "storage.journal",
-    "storage.files",
-)
+WRITERS = ("recorder", "tracking", "hooks")
+"""Where the write road begins: what an agent imports to record."""
 
 
 def name_of(file: Path) -> str:
@@ -193,7 +183,34 @@ def test_no_module_imports_itself_through_others() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name in WRITE_ROAD])
+def loaded_with(*modules: str) -> set[str]:
+    """Return the modules of the package that are loaded when ``modules`` are, themselves included."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            parents = [module.rpartition(".")[0]] if module else []
+            waiting += parents + [
+                name for _, full in imports_of(module, OnLoading()) if (name := below_package(full)) is not None
+            ]
+    return found
+
+
+def test_every_room_is_a_module_of_the_package() -> None:
+    """A room that was moved or misspelt keeps nobody in."""
+    assert {room for rooms in ROOMS.values() for room in rooms} <= set(MODULES)
+
+
+def test_the_write_road_is_found_from_where_it_begins() -> None:
+    """It leads through the process's recording to its journal, and neither to the fold nor to the hub."""
+    road = loaded_with(*WRITERS)
+    assert road >= {"", "recorder", "recording", "runs", "background", "storage", "storage.journal", "tracked_calls", "hooks"}
+    assert road & {"hub", "fold", "state", "queries", "storage.json", "storage.lock"} == set()
+
+
+@pytest.mark.parametrize("module", sorted(loaded_with(*WRITERS)))
 def test_a_module_of_the_write_road_loads_nothing_heavy(module: str) -> None:
     """Recording starts in every agent and every hook: what it loads, each of them pays for."""
     names = {name for _, name in imports_of(module, OnLoading())}

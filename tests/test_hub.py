@@ -6,12 +6,13 @@ import errno
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from pyjama_metrics import hub as hub_module
-from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
+from pyjama_metrics.errors import FolderUnusable, LockTimeout, SnapshotUnreadable, SnapshotUnwritable
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.state import State, new_state
 from pyjama_metrics.storage import json, segments
@@ -223,6 +224,65 @@ def test_a_snapshot_with_a_row_of_a_wrong_type_is_restored(home: Path, row: obje
     assert [path.read_bytes() for path in home.glob("metrics.json.corrupt-*")] == [damaged]
 
 
+@pytest.mark.parametrize("damage", [{"generation": 2**64 - 1}, {"evicted": {}}, {"recent-logs": [{"timestamp": 1, "id": "x:²"}]}])
+def test_a_snapshot_that_no_fold_can_go_on_from_is_made_anew(home: Path, damage: dict[str, object]) -> None:
+    """Whatever is wrong with it, the journals that are there say what happened; nothing is counted twice."""
+    with live_journal(home) as journal:
+        record(journal, 3)
+        Hub().flush()
+        (home / "metrics.json").write_bytes(json.dumps({**on_disk(home), **damage}))
+        record(journal, 1)
+        journal.append(lines(event("activity", now_ms())))
+        assert counted(home) == 4
+
+
+def test_a_snapshot_whose_steps_have_odd_times_is_made_anew(home: Path) -> None:
+    """Values that may be missing may also be of a wrong type; both generations have them here."""
+    with live_journal(home) as journal:
+        journal.append(lines(event("start", now_ms(), run="w-1-a.1"), event("step-start", now_ms(), run="w-1-a.1", step="s")))
+        Hub().flush()
+        state = on_disk(home)
+        state["agents"]["a"]["runs"]["w-1-a.1"]["steps"][0]["started"] = "noon"  # type: ignore[typeddict-item]
+        for name in ("metrics.json", "metrics.json.prev"):
+            (home / name).unlink(missing_ok=True)
+            (home / name).write_bytes(json.dumps(state))
+        journal.append(lines(event("step-complete", now_ms(), run="w-1-a.1", step="s")))
+        Hub().flush()
+        assert [step["status"] for step in on_disk(home)["agents"]["a"]["runs"]["w-1-a.1"]["steps"]] == ["completed"]
+
+
+def test_an_event_dated_far_ahead_does_not_hide_what_comes_after_it(home: Path) -> None:
+    """A clock that was a day fast for a moment: log, tool and waiting go on with the clock that is right."""
+    day = 86_400_000
+    with live_journal(home) as journal:
+        journal.append(lines(event("start", now_ms(), run="w-1-a.1")))
+        journal.append(
+            lines(event("waiting", now_ms() + day, run="w-1-a.1", reason="future"), tool(now_ms() + day, tool="future"))
+        )
+        Hub().flush()
+        later = Hub(clock=lambda: time.time() + 900)
+        journal.append(lines(event("activity", now_ms() + 600_000, run="w-1-a.1", tool="present")))
+        later.flush()
+    agent = on_disk(home)["agents"]["a"]
+    assert (agent["status"], agent["current-tool"], on_disk(home)["problems"]["invalid-values"]) == ("running", "present", 2)
+    assert on_disk(home)["recent-logs"][-1].get("tool") == "present"
+
+
+def test_figures_that_could_not_be_made_fresh_say_so(home: Path) -> None:
+    """Somebody holds the lock and does not let go: what is shown is old, and the reader is told."""
+    Hub().flush()
+    with Hub()._lock.held(0):
+        hub = Hub()
+        hub.read(timeout=0.05)
+        assert isinstance(hub.trouble, LockTimeout)
+
+
+def test_looking_makes_no_folder(home: Path) -> None:
+    """A mistyped PYJAMA_HOME leaves nothing behind."""
+    Hub().read()
+    assert not home.exists()
+
+
 def test_a_snapshot_with_a_hole_is_as_damaged_as_any_other(home: Path) -> None:
     """JSON that has the shape of ours at first sight, and lacks what a fold needs, does not stop the folding for ever."""
     with live_journal(home) as journal:
@@ -402,7 +462,7 @@ def test_clearing_keeps_open_runs_as_running_with_nothing_counted(home: Path) ->
         assert list(state["agents"]) == ["a"]
         assert (state["agents"]["a"]["status"], state["agents"]["a"]["count"], state["agents"]["a"]["pid"]) == ("running", 0, 7)
         journal.append(lines(event("complete", run="w-1-a.1")))
-        assert Hub().read()["runs"] == {**new_state()["runs"], "completed": 1}
+        assert Hub().read()["runs"] == {**new_state()["runs"], "started": 1, "completed": 1}
 
 
 # -- journals ----------------------------------------------------------------------------------------------------------

@@ -22,10 +22,7 @@ from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.histogram import add_many
 from pyjama_metrics.queries import (
     agent_view,
-    as_json,
     dashboard,
-    help_texts,
-    json_name,
     log_view,
     metrics_view,
     overview,
@@ -35,6 +32,7 @@ from pyjama_metrics.queries import (
     usage_view,
 )
 from pyjama_metrics.state import accepted, new_agent, new_run, new_state, new_tool_tally, new_usage
+from pyjama_metrics.views import as_json, help_texts, json_name
 
 NOW = 1_706_945_999_000
 DOCS = Path(__file__).parent.parent / "docs"

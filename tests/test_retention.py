@@ -172,7 +172,7 @@ def test_cleared_figures_are_those_of_an_empty_hub_with_its_open_runs() -> None:
     state["generation"] = 9
     empty: State = cleared(state)
     kept = empty["agents"].pop("a")
-    expected = {**new_state(), "generation": 9, "journals": state["journals"]}
+    expected = {**new_state(), "generation": 9, "journals": state["journals"], "runs": {**new_state()["runs"], "started": 1}}
     assert empty == expected
     assert (kept["status"], kept["pid"], kept["count"], kept["errors"], kept["tools"]) == ("running", 7, 0, 0, {})
     assert kept["runs"]["w.1"]["tally"]["count"] == 0

@@ -44,8 +44,11 @@ def duration_ms(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """A length of time in seconds, up to a day."""
-    return _measure(text, 86_400, "a number of seconds", "30")
+    """A length of time in seconds, more than none and up to a day."""
+    value = _measure(text, 86_400, "a number of seconds", "30")
+    if not value:
+        raise argparse.ArgumentTypeError("it has to be more than 0 seconds")
+    return value
 
 
 def dollars(text: str) -> float:

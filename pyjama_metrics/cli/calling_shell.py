@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
+from pyjama_metrics.storage.owners import process_fields
+
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "ksh", "mksh", "yash", "fish", "ash", "busybox"})
 WRAPPERS = frozenset({"timeout", "time", "sudo", "doas", "uv", "uvx", "xargs", "find", "strace"})
 """Programs that run others and wait for them: gone as soon as we are."""
 
 _PARENT, _STACK = 1, 25
-"""Fields of ``/proc/<pid>/stat`` (proc(5)), from the one after the name: the parent, and where the stack
-begins.
-"""
+"""Of `process_fields`: the parent, and where the stack begins."""
 
 
 def owner() -> int:
@@ -23,19 +23,19 @@ def owner() -> int:
     the original. Where the system does not tell, it is the parent.
     """
     pid = os.getppid()
-    while (fields := _fields(pid)) and int(fields[_PARENT]) > 1:
+    while (fields := process_fields(pid)) and int(fields[_PARENT]) > 1:
         above = int(fields[_PARENT])
-        if _program(pid) not in WRAPPERS and not _is_subshell(pid, fields, _fields(above)):
+        if _program(pid) not in WRAPPERS and not _is_subshell(pid, fields, process_fields(above)):
             break
         pid = above
     return pid
 
 
-def _is_subshell(pid: int, fields: list[bytes], above: list[bytes]) -> bool:
+def _is_subshell(pid: int, fields: list[str], above: list[str] | None) -> bool:
     if _program(pid) not in SHELLS or not above:
         return False
     # A place of 0 or 1 is that of a process which we may not look into.
-    return fields[_STACK] not in (b"0", b"1") and fields[_STACK] == above[_STACK]
+    return fields[_STACK] not in ("0", "1") and fields[_STACK] == above[_STACK]
 
 
 def _program(pid: int) -> str:
@@ -43,11 +43,3 @@ def _program(pid: int) -> str:
         return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:
         return ""
-
-
-def _fields(pid: int) -> list[bytes]:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
-    except OSError:
-        return []

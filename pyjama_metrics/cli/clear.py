@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
 
 DESCRIPTION = """\
-Start the figures of this hub anew. All agents, tools, log entries and counts go. Settings stay, running
+Start the figures of this hub anew. All agents, tools, log entries and counts go. Running
 agents go on, and what they record from now on is counted. On a terminal it asks first; elsewhere, and with
 --yes, it does not.
 """
@@ -52,7 +52,7 @@ def _what_goes(hub: Hub) -> dict[str, int] | None:
     from pyjama_metrics.errors import HubError
 
     try:
-        state = hub.read(fresh=True)
+        state = hub.read(fresh=True, thorough=True)
     except (HubError, OSError):
         return None
     return {
@@ -78,7 +78,7 @@ def _in_words(going: dict[str, int] | None) -> str:
 
 def _agreed(hub: Hub, going: dict[str, int] | None) -> bool:
     sys.stderr.write(f"This clears {_in_words(going)} from {terminal.printable(hub.folder)}.\n")
-    sys.stderr.write("Settings stay, and running agents go on recording. Clear? [y/N] ")
+    sys.stderr.write("Running agents stay and go on recording. Clear? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -89,4 +89,4 @@ def _tell(hub: Hub, going: dict[str, int] | None, as_json: bool) -> None:
 
         print_json({"folder": hub.folder, "cleared": going})
         return
-    print(f"Cleared {_in_words(going)} from {terminal.printable(hub.folder)}. Settings stayed; running agents go on recording.")
+    print(f"Cleared {_in_words(going)} from {terminal.printable(hub.folder)}. Running agents go on recording.")

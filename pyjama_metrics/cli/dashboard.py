@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 
 from pyjama_metrics.cli import argument_types
 from pyjama_metrics.cli.terminal import printable
+from pyjama_metrics.dashboard.addresses import AddressUnusable, loopback_address
 
 EXAMPLES = """\
 examples:
@@ -46,16 +46,9 @@ def _announce(text: str) -> None:
 
 
 def loopback(text: str) -> str:
-    """An address that only this machine reaches; anything else is refused, for the page asks nobody who
-    they are.
-    """
+    """An address that only this machine reaches; an argparse ``type``, which refuses anything else in a sentence."""
     try:
-        address = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a loopback address. The page has no access control, so it is served to this "
-            "machine only: use 127.0.0.1 and, from elsewhere, an SSH tunnel (ssh -L 8080:127.0.0.1:8080 HOST)"
-        )
+        loopback_address(text)
+    except AddressUnusable as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
     return text

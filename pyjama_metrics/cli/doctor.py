@@ -116,7 +116,9 @@ def _lock(facts: Facts) -> str:
 
 def _dashboards(found: list[Facts]) -> str:
     shown = [each["url"] + ("" if each["this-hub"] else f" (of {each['folder']})") for each in found]
-    return ", ".join(shown) or "none on the usual ports"
+    from pyjama_metrics.cli.examination import DASHBOARD_PORTS
+
+    return ", ".join(shown) or f"none on the ports {DASHBOARD_PORTS.start} to {DASHBOARD_PORTS.stop - 1}"
 
 
 def _writers(screen: Screen, writers: list[Facts]) -> None:

@@ -5,8 +5,6 @@ What is wrong is the business of `pyjama_metrics.checks`; this adds what is ther
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import platform
 import pwd
@@ -17,6 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pyjama_metrics import checks
+from pyjama_metrics.dashboard.addresses import health, url_of
 from pyjama_metrics.errors import HubError
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from pyjama_metrics.problems import Problem
 
 PACKAGES = ("flask", "waitress", "watchdog", "orjson", "portalocker", "platformdirs")
-DASHBOARD_PORTS = range(8080, 8090)
+HOST, DASHBOARD_PORTS = "127.0.0.1", range(8080, 8090)
 ASK_SECONDS = 0.3
 
 Facts = dict[str, Any]
@@ -91,7 +90,7 @@ def _user(number: int) -> str:
 def _snapshot(hub: Hub) -> Facts:
     if not os.path.lexists(hub.snapshot_path):
         return {"exists": False}
-    state = hub.read(fresh=False)
+    state = hub.read(fresh=False, thorough=True)
     return {
         "exists": True,
         "bytes": os.stat(hub.snapshot_path).st_size,
@@ -135,24 +134,11 @@ def _dashboards(hub: Hub) -> list[Facts]:
     """Dashboards, of any hub, on the usual ports of this machine."""
     found = []
     for port in DASHBOARD_PORTS:
-        health = _health(port)
-        if health is not None:
-            folder = health.get("folder")
-            mine = folder == os.path.realpath(hub.folder)
-            found.append({"url": f"http://127.0.0.1:{port}", "folder": folder, "this-hub": mine, "pid": health.get("pid")})
+        told = health(HOST, port, ASK_SECONDS)
+        if told is not None:
+            mine = told.get("folder") == os.path.realpath(hub.folder)
+            found.append({"url": url_of(HOST, port), "folder": told.get("folder"), "this-hub": mine, "pid": told.get("pid")})
     return found
-
-
-def _health(port: int) -> Facts | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_SECONDS)
-    try:
-        connection.request("GET", "/health")
-        told = json.loads(connection.getresponse().read(65536))
-    except (OSError, http.client.HTTPException, ValueError):
-        return None  # nobody is there, or somebody else
-    finally:
-        connection.close()
-    return told if isinstance(told, dict) and told.get("service") == "pyjama-metrics" else None
 
 
 def _versions(hub: Hub) -> dict[str, str | None]:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def fresh_state(hub: Hub) -> State:
     """The state with everything counted that was recorded; where that fails, the state of the last fold,
-    after a warning.
+    after a warning. Raises SnapshotUnreadable where a row of the shared file is not what it should be.
     """
-    state = hub.read(fresh=True)
+    state = hub.read(fresh=True, thorough=True)
     if hub.trouble is not None:
         complain(f"These figures are not up to date. {hub.trouble}")
     return state

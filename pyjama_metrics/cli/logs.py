@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import select
 import sys
 import time
@@ -15,6 +14,8 @@ from pyjama_metrics.cli.fresh_figures import fresh_state
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
+    from pyjama_metrics.storage.files import Signature
+    from pyjama_metrics.views import LogView
 
 DESCRIPTION = """\
 Print the last log entries of all agents, oldest first; with -f, go on with those that come until Ctrl-C.
@@ -102,17 +103,16 @@ def follow(hub: Hub, seen: Seen, pause: Callable[[float], None] | None = None) -
     from pyjama_metrics.errors import HubError
 
     pause = pause or _pause_while_read
-    path = os.path.join(hub.folder, "metrics.json")
-    last: tuple[int, int, int] | None = None
+    last: Signature | None = None
     while True:
         fresh: list[Entry] = []
         try:
             if hub.pending():
                 hub.fold()
-            current = _signature(path)
+            current = hub.signature()
             if current is not None and current != last:
                 # The signature is older than what is read: a change in between is seen in the next round.
-                fresh, last = seen.new(hub.read(fresh=False)["recent-logs"]), current
+                fresh, last = seen.new(hub.read(fresh=False, thorough=True)["recent-logs"]), current
         except (HubError, OSError):
             last = None  # cleared, removed or replaced at this moment, or out of order until somebody mends it
         yield from fresh
@@ -132,14 +132,6 @@ def _pause_while_read(seconds: float) -> None:
         raise BrokenPipeError
 
 
-def _signature(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
 def _filter(arguments: argparse.Namespace) -> Callable[[Entry], bool]:
     wanted = {"agent-id": arguments.agent, "tool": arguments.tool, "status": arguments.status}
     asked = {key: value for key, value in wanted.items() if value is not None}
@@ -151,19 +143,21 @@ def _printer(as_json: bool) -> Callable[[Entry], None]:
         from pyjama_metrics.cli.printing import print_json
 
         return lambda entry: print_json(entry, indent=None)
+    from pyjama_metrics.queries import log_view
+
     screen = terminal.Screen(sys.stdout)
-    return lambda entry: screen.line(_line(entry, screen, int(time.time() * 1000)))
+    return lambda entry: screen.line(_line(log_view(entry), screen, int(time.time() * 1000)))
 
 
-def _line(entry: Entry, screen: terminal.Screen, now_ms: int) -> str:
+def _line(entry: LogView, screen: terminal.Screen, now_ms: int) -> str:
     """An entry for people: when, who, what, how it went."""
-    what = entry.get("tool") or entry.get("event") or ""
+    when = None if entry.timestamp is None else terminal.clock(entry.timestamp, now_ms)
     parts = [
-        screen.paint(terminal.clock(entry["timestamp"], now_ms), "grey"),
-        screen.draw(terminal.Cell(entry["agent-id"], "cyan"), _NAME_WIDTH, pad=_NAME_PADDED),
-        screen.draw(terminal.Cell(what), _NAME_WIDTH, pad=_NAME_PADDED),
-        screen.draw(screen.status(entry["status"]), _NAME_WIDTH),
+        screen.paint(screen.figure(when), "grey"),
+        screen.draw(terminal.Cell(entry.agent_id, "cyan"), _NAME_WIDTH, pad=_NAME_PADDED),
+        screen.draw(terminal.Cell(entry.tool or entry.event or ""), _NAME_WIDTH, pad=_NAME_PADDED),
+        screen.draw(screen.status(entry.status or "unknown"), _NAME_WIDTH),
     ]
-    if entry.get("message"):
-        parts.append(screen.draw(terminal.Cell(entry["message"]), _MESSAGE_WIDTH))
+    if entry.message:
+        parts.append(screen.draw(terminal.Cell(entry.message), _MESSAGE_WIDTH))
     return "  ".join(parts)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pyjama_metrics.cli import argument_types as types
-from pyjama_metrics.cli import terminal
+from pyjama_metrics import recorder
+from pyjama_metrics.cli import argument_types, terminal
+from pyjama_metrics.cli.labels import add_labels
+from pyjama_metrics.errors import RecordingFailed
 
 DESCRIPTION = """\
 Record one event. Each call is a process of its own, so what it records belongs to the shell that called it:
@@ -53,24 +55,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind_name", metavar="EVENT", title="events", required=True)
     for kind in KINDS:
         sub = kinds.add_parser(kind.name, help=kind.summary, description=kind.summary.capitalize() + ".", allow_abbrev=False)
-        sub.add_argument("agent", metavar="AGENT", type=types.name, help="name of the agent; '-': the one that started us")
+        sub.add_argument(
+            "agent", metavar="AGENT", type=argument_types.name, help="name of the agent; '-': the one that started us"
+        )
         kind.configure(sub)
         if kind.name != "start":
             sub.add_argument(
                 "--run",
-                type=types.name,
+                type=argument_types.name,
                 metavar="RUN",
                 help="the run it belongs to, as 'record start' printed it",
             )
         sub.add_argument(
             "--time",
-            type=types.moment,
+            type=argument_types.moment,
             metavar="T",
             help="when it happened: ms since the epoch or ISO 8601 (now)",
         )
         sub.add_argument(
             "--pid",
-            type=types.process_id,
+            type=argument_types.process_id,
             metavar="PID",
             help="process that the event belongs to (the calling shell)",
         )
@@ -84,16 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     owner = _owner(arguments.pid)
     if where is None or owner is None:
         return 2
-    # Here somebody waits for an answer: what cannot be recorded is said, not counted in silence.
-    os.environ["PYJAMA_STRICT"] = "1"
-    from pyjama_metrics import recorder
-    from pyjama_metrics.errors import RecordingFailed
-
+    if arguments.kind.name == "complete" and "run" not in where and not _choose_run(where):
+        return 1
     arguments.agent = where.pop("agent")
     if arguments.time is not None:
         where["time_ms"] = arguments.time
     try:
-        recorder.use_session(LABEL, owner)
+        # Here somebody waits for an answer: what cannot be recorded is said, not counted in silence.
+        recorder.use_session(LABEL, owner, strict=True)
         answer = arguments.kind.write(arguments, where)
     except RecordingFailed as error:
         terminal.complain(
@@ -136,6 +138,26 @@ def _target(arguments: argparse.Namespace) -> dict[str, Any] | None:
     return {"agent": agent} | ({"run": run_id or inherited} if run_id or inherited else {})
 
 
+def _choose_run(where: dict[str, Any]) -> bool:
+    """Add the agent's open run, whichever shell began it; False after a complaint if it has none, or several."""
+    from pyjama_metrics.errors import HubError
+    from pyjama_metrics.hub import Hub
+
+    try:
+        agent = Hub().read()["agents"].get(where["agent"])
+    except (HubError, OSError):
+        return True  # the figures cannot be read; the event may be recorded all the same
+    open_runs = [] if agent is None else [run_id for run_id, run in agent["runs"].items() if run["outcome"] is None]
+    name = terminal.printable(where["agent"])
+    if not open_runs:
+        terminal.complain(f"No run of {name} is open, so none can be completed. 'pyjama-metrics record start {name}' begins one.")
+    elif len(open_runs) > 1:
+        terminal.complain(f"{len(open_runs)} runs of {name} are open. Say which with --run: {', '.join(sorted(open_runs))}.")
+    else:
+        where["run"] = open_runs[0]
+    return len(open_runs) == 1
+
+
 def _owner(asked: int | None) -> int | None:
     """The process that the event belongs to; None after a complaint if the one asked for does not live."""
     if asked is None:
@@ -166,21 +188,12 @@ def _fold() -> None:
 
 
 def _start_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--parent", metavar="RUN", type=types.name, help="run that started this one (PYJAMA_RUN)")
-    parser.add_argument(
-        "--label",
-        metavar="K=V",
-        type=types.label,
-        action="append",
-        default=[],
-        help="a label; may be repeated",
-    )
+    parser.add_argument("--parent", metavar="RUN", type=argument_types.name, help="run that started this one (PYJAMA_RUN)")
+    add_labels(parser)
     parser.add_argument("--spec", metavar="TEXT", help="what the agent is to do")
 
 
 def _start(arguments: argparse.Namespace, where: dict[str, Any]) -> str:
-    from pyjama_metrics import recorder
-
     labels = dict(arguments.label) or None
     return recorder.record_agent_start(
         arguments.agent, parent=arguments.parent, spec=arguments.spec, labels=labels, source="shell", **where
@@ -188,26 +201,24 @@ def _start(arguments: argparse.Namespace, where: dict[str, Any]) -> str:
 
 
 def _activity_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tool", type=types.name, help="the tool at work")
-    parser.add_argument("--status", type=types.name, default="ok", help="how it goes (ok)")
+    parser.add_argument("--tool", type=argument_types.name, help="the tool at work")
+    parser.add_argument("--status", type=argument_types.name, default="ok", help="how it goes (ok)")
 
 
 def _activity(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_agent_activity(arguments.agent, arguments.tool, arguments.status, **where)
 
 
 def _tool_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tool", metavar="TOOL", type=types.name, help="name of the tool")
-    parser.add_argument("--status", type=types.name, default="ok", help="ok, error, interrupted, or a word of your own (ok)")
-    parser.add_argument("--duration-ms", type=types.duration_ms, metavar="MS", help="how long it took, in milliseconds")
+    parser.add_argument("tool", metavar="TOOL", type=argument_types.name, help="name of the tool")
+    parser.add_argument(
+        "--status", type=argument_types.name, default="ok", help="ok, error, interrupted, or a word of your own (ok)"
+    )
+    parser.add_argument("--duration-ms", type=argument_types.duration_ms, metavar="MS", help="how long it took, in milliseconds")
     parser.add_argument("--error", metavar="TEXT", help="what went wrong")
 
 
 def _tool(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_tool_execution(
         arguments.tool, arguments.agent, arguments.status, arguments.duration_ms, arguments.error, **where
     )
@@ -220,69 +231,55 @@ def _complete_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _complete(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_agent_complete(arguments.agent, arguments.status, arguments.error, **where)
 
 
 def _waiting_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reason", metavar="REASON", type=types.name, help="what it waits for")
+    parser.add_argument("reason", metavar="REASON", type=argument_types.name, help="what it waits for")
 
 
 def _waiting(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_agent_waiting(arguments.agent, arguments.reason, **where)
 
 
 def _step_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("step", metavar="STEP", type=types.name, help="name of the step")
+    parser.add_argument("step", metavar="STEP", type=argument_types.name, help="name of the step")
 
 
 def _step_complete_arguments(parser: argparse.ArgumentParser) -> None:
     _step_arguments(parser)
-    parser.add_argument("--status", type=types.name, default="ok", help="how it went (ok)")
+    parser.add_argument("--status", type=argument_types.name, default="ok", help="how it went (ok)")
 
 
 def _step_start(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_step_start(arguments.agent, arguments.step, **where)
 
 
 def _step_complete(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_step_complete(arguments.agent, arguments.step, arguments.status, **where)
 
 
 def _workflow_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("steps", metavar="STEP", nargs="+", type=types.name, help="the steps, in order")
+    parser.add_argument("steps", metavar="STEP", nargs="+", type=argument_types.name, help="the steps, in order")
 
 
 def _workflow(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_workflow_info(arguments.agent, arguments.steps, **where)
 
 
 def _message_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("role", metavar="ROLE", type=types.name, help="who spoke: user, assistant, …")
+    parser.add_argument("role", metavar="ROLE", type=argument_types.name, help="who spoke: user, assistant, …")
 
 
 def _message(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_message(arguments.agent, arguments.role, **where)
 
 
 def _error_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", metavar="MESSAGE", type=types.name, help="what went wrong")
+    parser.add_argument("message", metavar="MESSAGE", type=argument_types.name, help="what went wrong")
 
 
 def _error(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_error(arguments.agent, arguments.message, **where)
 
 
@@ -290,18 +287,18 @@ _TOKEN_OPTIONS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-w
 
 
 def _llm_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", type=types.name, help="name of the model")
+    parser.add_argument("model", metavar="MODEL", type=argument_types.name, help="name of the model")
     for option in _TOKEN_OPTIONS:
-        parser.add_argument(f"--{option}", type=types.tokens, default=0, metavar="N", help=f"{option.replace('-', ' ')} (0)")
-    parser.add_argument("--phase", type=types.name, help="free text: planning, execution, …")
-    parser.add_argument("--cost-usd", type=types.dollars, metavar="D", help="what the call cost, in dollars")
-    parser.add_argument("--request-id", type=types.name, metavar="ID", help="the provider's id of the call")
+        parser.add_argument(
+            f"--{option}", type=argument_types.tokens, default=0, metavar="N", help=f"{option.replace('-', ' ')} (0)"
+        )
+    parser.add_argument("--phase", type=argument_types.name, help="free text: planning, execution, …")
+    parser.add_argument("--cost-usd", type=argument_types.dollars, metavar="D", help="what the call cost, in dollars")
+    parser.add_argument("--request-id", type=argument_types.name, metavar="ID", help="the provider's id of the call")
     parser.add_argument("--estimated", action="store_true", help="the tokens are an estimate")
 
 
 def _llm(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
-    from pyjama_metrics import recorder
-
     recorder.record_llm_usage(
         arguments.agent,
         arguments.model,

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TypeVar
 
 from pyjama_metrics.cli import argument_types, terminal
+from pyjama_metrics.cli.labels import add_labels
 
 DESCRIPTION = """\
 Run a command as an agent: its start, its end, how long it took and how it ended are recorded, and agents
@@ -39,14 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.usage = "pyjama-metrics run [-h] [--agent NAME] [--label K=V] -- COMMAND [ARGUMENT ...]"
     parser.add_argument("--agent", metavar="NAME", type=argument_types.name, help="name of the agent (the command's own)")
-    parser.add_argument(
-        "--label",
-        metavar="K=V",
-        type=argument_types.label,
-        action="append",
-        default=[],
-        help="a label; may be repeated",
-    )
+    add_labels(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
 
 

@@ -14,7 +14,7 @@ from pyjama_metrics.cli.terminal import Cell, Column, Screen
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
-    from pyjama_metrics.queries import AgentView, Dashboard, ToolView
+    from pyjama_metrics.views import AgentView, Dashboard, ToolView
 
 DESCRIPTION = """\
 Print totals, agents and tools as they are now. Whatever any process has recorded is counted first. With the
@@ -103,8 +103,8 @@ def _no_such_agent(name: str, known: list[str], folder: str) -> str:
 
 def overall(hub: Hub, *, as_json: bool) -> int:
     """Print the figures of all agents of ``hub``, fresh; the exit code."""
-    from pyjama_metrics.queries import as_json as plain
     from pyjama_metrics.queries import dashboard
+    from pyjama_metrics.views import as_json as plain
 
     now_ms = _now_ms()
     view = dashboard(fresh_state(hub), now_ms)
@@ -215,7 +215,7 @@ def _problems(screen: Screen, view: Dashboard) -> None:
 
 def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
     from pyjama_metrics.queries import agent_view, tool_view
-    from pyjama_metrics.queries import as_json as plain
+    from pyjama_metrics.views import as_json as plain
 
     view = agent_view(agent)
     tools = {tool: tool_view(tally) for tool, tally in agent["tools"].items()}
@@ -241,7 +241,6 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
     width = screen.width - 13
     screen.line(f"{screen.draw(Cell(name, 'cyan'), width)}  {screen.draw(screen.status(view.status), width)}")
     rate, average = terminal.rate(view.success_rate), terminal.duration(view.avg_duration_ms)
-    labels = agent.get("labels") or {}
     facts = {
         "now": _now(view),
         "last seen": terminal.ago(view.last_seen, now_ms),
@@ -251,7 +250,7 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
         f"success {screen.figure(rate)}, average {screen.figure(average)}",
         "tokens": terminal.count(view.tokens) if view.tokens else "",
         "parent": view.parent_agent or view.parent or "",
-        "labels": ", ".join(f"{key}={value}" for key, value in labels.items()),
+        "labels": _labels(agent),
         "where": _where(agent, view),
         "errors": f"{view.errors}, the last: {view.last_error}" if view.errors else "",
     }
@@ -260,13 +259,18 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
             screen.line(f"  {screen.paint(f'{word:<9}', 'grey')}  {screen.draw(Cell(fact), width)}")
 
 
+def _labels(agent: Mapping[str, Any]) -> str:
+    labels = agent["labels"]
+    return ", ".join(f"{key}={value}" for key, value in labels.items()) if isinstance(labels, dict) else ""
+
+
 def _where(agent: Mapping[str, Any], view: AgentView) -> str:
-    parts = [view.host, f"pid {view.pid}" if view.pid else None, agent.get("cwd"), agent.get("tmux-pane")]
-    return ", ".join(part for part in parts if part)
+    parts = [view.host, f"pid {view.pid}" if view.pid else None, agent["cwd"], agent["tmux-pane"]]
+    return ", ".join(part for part in parts if part and isinstance(part, str))
 
 
 def _runs(screen: Screen, agent: Mapping[str, Any], now_ms: int) -> None:
-    runs = sorted(agent["runs"].items(), key=lambda item: item[1]["start-time"] or item[1]["last-seen"], reverse=True)
+    runs = sorted(agent["runs"].items(), key=lambda item: _time(item[1]["start-time"]) or item[1]["last-seen"], reverse=True)
     if not runs:
         return
     screen.line()
@@ -276,7 +280,8 @@ def _runs(screen: Screen, agent: Mapping[str, Any], now_ms: int) -> None:
 
 
 def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], now_ms: int) -> list[Cell | str]:
-    start, end = run["start-time"], run["end-time"]
+    start, end = _time(run["start-time"]), _time(run["end-time"])
+    why = run["outcome-error"] or (run["waiting-reason"] if run["status"] == "waiting" else None)
     lasted = None if start is None else (now_ms if end is None else end) - start
     if end is None and run["status"] not in ("running", "waiting"):
         lasted = None  # nobody knows when it ended
@@ -287,5 +292,10 @@ def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], now_ms: int) -
         screen.figure(terminal.duration(lasted)),
         terminal.count(run["tally"]["count"]),
         terminal.count(run["tally"]["error"]),
-        run["outcome-error"] or (run["waiting-reason"] if run["status"] == "waiting" else "") or "",
+        why if isinstance(why, str) else "",
     ]
+
+
+def _time(value: object) -> int | None:
+    """A time that a run may have, in ms since the epoch; None where it has none, or a person has put something else there."""
+    return value if isinstance(value, int) else None

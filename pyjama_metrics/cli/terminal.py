@@ -65,10 +65,6 @@ class Screen:
         if self._stream is not None:
             self._stream.write(text + "\n")
 
-    def heading(self, text: str) -> None:
-        """Print the title of a section."""
-        self.line(self.paint(text, "bold"))
-
     def flush(self) -> None:
         """Hand over what was printed: for lines that somebody waits for."""
         if self._stream is not None:
@@ -269,8 +265,10 @@ def ago(then_ms: int | None, now_ms: int) -> str | None:
 
 
 def rate(share: float | None) -> str | None:
-    """A share of 1 as a percentage; rounded down, so that one failure in a thousand is never "100 %"."""
-    return None if share is None else f"{int(share * 1000 + 1e-9) / 10:.1f} %"
+    """A share of 1 as a percentage, as the page writes it: only all is "100 %", and only none is "0 %"."""
+    if share is None or share in (0, 1):
+        return None if share is None else f"{share:.0%}".replace("%", " %")
+    return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
 
 
 def clock(then_ms: int, now_ms: int) -> str:

@@ -12,14 +12,12 @@ from werkzeug.exceptions import HTTPException
 
 from pyjama_metrics import views
 from pyjama_metrics.dashboard import security
+from pyjama_metrics.dashboard.addresses import SERVICE
 from pyjama_metrics.dashboard.live import HubView, Live
 from pyjama_metrics.dashboard.stream import Streams, TooManyStreams
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.storage.json import dumps
 from pyjama_metrics.version import __version__
-
-SERVICE = "pyjama-metrics"
-"""How ``/health`` tells that it is one of ours."""
 
 PANELS = (
     HubView,
@@ -127,7 +125,11 @@ def serve_api(app: Flask, live: Live, streams: Streams) -> None:
 
     @app.post("/api/clear")
     def clear() -> Response:
-        if not isinstance(request.get_json(), dict):
+        try:
+            body = request.get_json()
+        except RecursionError:
+            body = None  # nested deeper than anybody means it
+        if not isinstance(body, dict):
             return failure(400, "The body must be a JSON object; send {}.")
         live.clear()
         return answer(dumps({"ok": True}))

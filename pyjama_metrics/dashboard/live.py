@@ -17,16 +17,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyjama_metrics.errors import HubError
-from pyjama_metrics.queries import as_json, dashboard
+from pyjama_metrics.queries import dashboard
 from pyjama_metrics.state import new_state
 from pyjama_metrics.storage.json import dumps
+from pyjama_metrics.views import as_json
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
     from pyjama_metrics.state import State
-
-Signature = tuple[int, int, int]
-"""What tells one snapshot file from the next without opening it: inode, time of change, size."""
+    from pyjama_metrics.storage.files import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,6 @@ class Live:
         self._hub = hub
         self._clock = clock
         self._life = secrets.token_hex(4)
-        self._snapshot = os.path.join(hub.folder, "metrics.json")
         self._reading = threading.RLock()
         self._signature: Signature | None = None
         self._never_read = True
@@ -108,18 +106,18 @@ class Live:
         view in place, says why in `troubles`, and is tried again by the next call.
         """
         with self._reading:
-            # The signature is taken before the reading: a replacement in between is read twice, and never
-            # missed.
-            signature = snapshot_signature(self._snapshot)
-            if signature == self._signature and not self._never_read and "reading" not in self._troubles:
-                return
             try:
+                # The signature is taken before the reading: a replacement in between is read twice, and never
+                # missed.
+                signature = self._hub.signature()
+                if signature == self._signature and not self._never_read and "reading" not in self._troubles:
+                    return
                 view = self._view_of(self._hub.read(fresh=False))
             except HubError as error:
                 self.report("reading", str(error))
             except Exception as error:
                 # The page must outlive anything that a foreign file in our place makes of the reader.
-                self.report("reading", f"{self._snapshot} could not be shown: {type(error).__name__}: {error}.")
+                self.report("reading", f"{self._hub.snapshot_path} could not be shown: {type(error).__name__}: {error}.")
             else:
                 self._signature, self._never_read = signature, False
                 self._troubles.pop("reading", None)
@@ -184,13 +182,3 @@ class Live:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-def snapshot_signature(path: str) -> Signature | None:
-    """Tell one snapshot file from the next: None where there is none that can be seen."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        # Deleted, its folder deleted, or not ours to see: the reader says which.
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -8,7 +8,6 @@ threads: a stream keeps its own.
 from __future__ import annotations
 
 import errno
-import http.client
 import logging
 import os
 import signal
@@ -18,7 +17,6 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +26,12 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from pyjama_metrics.dashboard import security
-from pyjama_metrics.dashboard.app import SERVICE, create_app
+from pyjama_metrics.dashboard.addresses import AddressUnusable, health, loopback_address, url_of
+from pyjama_metrics.dashboard.app import create_app
 from pyjama_metrics.dashboard.live import Live
 from pyjama_metrics.dashboard.stream import MAX_STREAMS, Streams
 from pyjama_metrics.dashboard.watcher import Watcher
-from pyjama_metrics.storage.json import dumps, loads
+from pyjama_metrics.storage.json import dumps
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
@@ -58,10 +57,6 @@ STALLED_CLIENT_BUFFER = 1024 * 1024
 """Bytes that are kept for a client that does not read; then its stream waits, and gets the newest edition
 afterwards.
 """
-
-
-class PortUnusable(Exception):
-    """No socket could be bound; its text is a sentence for people."""
 
 
 class JsonError(ErrorTask):  # type: ignore[misc]
@@ -171,7 +166,7 @@ def serve(
             open_page(url_of(host, port), open_browser)
             return 0
         listener = listener or listen_nearby(host, port)
-    except PortUnusable as error:
+    except AddressUnusable as error:
         print(error, file=sys.stderr)
         return 1
     # Their remarks about clients that leave and watches that end are of no use to whoever reads this terminal.
@@ -188,7 +183,7 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket | None:
-    """A listening socket, or None when the port is taken. Raises PortUnusable for any other reason."""
+    """A listening socket, or None when the port is taken. Raises AddressUnusable for any other reason."""
     address = loopback_address(host)
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -202,61 +197,28 @@ def listen(host: str, port: int) -> socket.socket | None:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        raise PortUnusable(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port.") from error
+        reason = error.strerror or str(error)
+        raise AddressUnusable(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
     return listener
 
 
 def listen_nearby(host: str, port: int) -> socket.socket:
     """A listening socket on the next free port after ``port``.
 
-    Raises PortUnusable when there is none nearby.
+    Raises AddressUnusable when there is none nearby.
     """
     last = min(port + PORTS_TO_TRY, 65535)
     for candidate in range(port + 1, last + 1):
         listener = listen(host, candidate)
         if listener is not None:
             return listener
-    raise PortUnusable(f"The ports {port} to {last} of {host} are all taken. Choose another with --port, or 0 for any.")
-
-
-def loopback_address(host: str) -> str:
-    """The address to bind.
-
-    Raises PortUnusable for one that other machines reach: the page asks nobody who they are.
-    """
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        is_loopback = ip_address(address).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise PortUnusable(
-            f"{host} is not a loopback address, and the dashboard has no access control. "
-            "Use 127.0.0.1 and, from elsewhere, an SSH tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
-        )
-    return address
+    raise AddressUnusable(f"The ports {port} to {last} of {host} are all taken. Choose another with --port, or 0 for any.")
 
 
 def is_our_dashboard(host: str, port: int, folder: str) -> bool:
     """Whether whoever listens there is a dashboard of the same folder."""
-    connection = http.client.HTTPConnection(loopback_address(host), port, timeout=ASK_NEIGHBOUR)
-    try:
-        connection.request("GET", "/health")
-        told = loads(connection.getresponse().read(security.MAX_BODY))
-    except (OSError, http.client.HTTPException, ValueError):
-        # A stranger that speaks no HTTP, answers something else, or does not answer: not ours.
-        return False
-    finally:
-        connection.close()
-    return isinstance(told, dict) and (told.get("service"), told.get("folder")) == (
-        SERVICE,
-        os.path.realpath(folder),
-    )
-
-
-def url_of(host: str, port: int) -> str:
-    """The address to open in a browser."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    told = health(host, port, ASK_NEIGHBOUR)
+    return told is not None and told.get("folder") == os.path.realpath(folder)
 
 
 def open_page(url: str, wanted: bool) -> None:

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING
 from watchdog.events import FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from pyjama_metrics.errors import HubError
+from pyjama_metrics.errors import HubError, LockTimeout
+from pyjama_metrics.storage.names import SNAPSHOT
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
     from pyjama_metrics.dashboard.live import Live
     from pyjama_metrics.hub import Hub
+    from pyjama_metrics.storage.files import Signature
 
 TICK = 0.5
 """Seconds between two looks of the pump's own."""
@@ -32,10 +34,11 @@ TICK = 0.5
 COALESCE = 0.06
 """Seconds in which changes that follow a shown one are collected."""
 
+STANDSTILL = 2.0
+"""Seconds after which it is said that another process holds the lock and folds nothing."""
+
 RETRY_OBSERVING = 30.0
 """Seconds after which a folder that could not be observed is tried again."""
-
-SNAPSHOT = "metrics.json"
 
 
 class SnapshotReplaced(FileSystemEventHandler):
@@ -78,6 +81,8 @@ class Watcher:
         self._observed: tuple[int, int] | None = None
         self._observe_again_at = 0.0
         self._behind = False
+        self._busy_with: Signature | None = None
+        self._busy_since = time.monotonic()
 
     def start(self) -> None:
         """Fold and read once, so that the first page is current; then go on in a thread."""
@@ -125,6 +130,15 @@ class Watcher:
         if self._hub.pending():
             report = self._hub.fold()
             self._behind = not (report.caught_up or report.busy)
+            self._live.report("waiting", self._standstill(report.busy))
+
+    def _standstill(self, busy: bool) -> str | None:
+        """A sentence once somebody has kept us from folding for a while and has not folded either."""
+        generation = self._hub.signature()
+        if not busy or generation != self._busy_with:
+            self._busy_with, self._busy_since = generation, time.monotonic()
+        seconds = time.monotonic() - self._busy_since
+        return str(LockTimeout(self._hub.lock_path, round(seconds))) if busy and seconds > STANDSTILL else None
 
     def _losses(self) -> str | None:
         lost = self._hub.lost_elsewhere()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -34,14 +36,29 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_beside(path: str, data: bytes, *, fsync: bool = False) -> str:
-    """Write ``data`` to a new private file ``<path>.tmp`` and return that name; ``os.replace`` then publishes it.
+class NotAFile(OSError):
+    """A folder, a pipe or a device is where a file should be."""
+
+
+def read_whole(path: str) -> bytes:
+    """What is in a file. Never waits, not even for the other end of a pipe. Raises OSError; NotAFile for what is none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFile(errno.EINVAL, "it is no file", path)
+    with open(descriptor, "rb") as file:
+        return file.read()
+
+
+def write_beside(path: str, data: bytes, suffix: str = ".tmp", *, fsync: bool = False) -> str:
+    """Write ``data`` to a new private file ``<path><suffix>`` and return that name; ``os.replace`` then publishes it.
 
     The name is fixed, so that a killed writer leaves at most one such file: call it under the lock that guards ``path``.
     Raises OSError, after removing what was half written.
     """
-    beside = path + ".tmp"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    beside = path + suffix
+    remove(beside)  # what a killed writer left; or a pipe, say, on which a write would wait
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
         write_all(descriptor, data)
         if fsync:

@@ -98,6 +98,11 @@ class HeldLock:
     def __init__(self, path: str, descriptor: int) -> None:
         self.path, self.descriptor = path, descriptor
 
+    @property
+    def identity(self) -> int:
+        """What tells this lock from that of another folder of the same name."""
+        return os.fstat(self.descriptor).st_ino
+
     def is_in_place(self) -> bool:
         """Whether the locked file is still the one that others would lock: the folder may have been removed."""
         try:

@@ -25,7 +25,12 @@ def segment_parts(name: str) -> tuple[str, int] | None:
     """
     writer, _, number = name.removesuffix(".jsonl").rpartition(".")
     usable = name.endswith(".jsonl") and not name.startswith(".") and writer and number.isascii() and number.isdigit()
-    return (writer, int(number)) if usable else None
+    return (writer, int(number)) if usable and _is_text(name) else None
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is UTF-8; what is not has surrogates in it, and JSON cannot hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def journal_folder(folder: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
+from pyjama_metrics.events import MAX_TIME_MS
 from pyjama_metrics.storage import descriptors, files, json, names, owners
 
 CHUNK = 1 << 20
+MAX_LINE = 1 << 20
+"""Bytes of the longest line that is waited for; our own are at most some 20,000."""
 _HEADER_BYTES = 4096
 
 
@@ -51,32 +55,58 @@ def newest(segments: Iterable[Segment]) -> dict[str, Segment]:
     return {segment.writer: segment for segment in sorted(segments)}
 
 
-def read_lines(path: str, offset: int, limit: int) -> bytes:
+def read_lines(path: str, offset: int, limit: int) -> tuple[bytes, int]:
     """The whole lines from ``offset`` on, some ``limit`` bytes of them but always to the end of a line.
 
-    A last line without a newline is left for later. Raises FileNotFoundError where the segment is gone.
+    A last line without a newline is left for later, unless it is longer than ``MAX_LINE``.
+
+    Returns:
+        The lines, and by how many bytes to go on: their length, or that of the beginning of a line which is too long to be
+        one. What is left of such a line is then the next line, and malformed.
+
+    Raises:
+        FileNotFoundError: the segment is gone.
+        PermissionError: it belongs to somebody else.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         data = os.pread(descriptor, limit, offset)
         end = data.rfind(b"\n") + 1
-        while not end and len(data) and len(data) % limit == 0:
-            more = os.pread(descriptor, limit, offset + len(data))
-            if not more:
-                break
-            data += more
+        if not end and len(data) == limit:
+            data = os.pread(descriptor, max(limit, MAX_LINE), offset)
             end = data.rfind(b"\n") + 1
-        return data[:end]
+        return data[:end], end or (len(data) if len(data) >= MAX_LINE else 0)
     finally:
         os.close(descriptor)
 
 
-def parse(lines: bytes) -> list[dict[str, Any] | None]:
+def parse(lines: bytes, latest_ms: int = MAX_TIME_MS) -> list[dict[str, Any] | None]:
     """Each line as an object; None for a line that is not one. Blank lines (they follow a torn line) are malformed too.
 
     All lines are parsed as one array, which is faster than one by one; only where that does not give an object for each
     line are they parsed alone.
+
+    Args:
+        lines: whole lines.
+        latest_ms: an event dated later gets this time, and the mark of an invalid value.
     """
+    events = _parsed(lines)
+    try:
+        if max(map(_TIME, events)) <= latest_ms:
+            return events
+    except (TypeError, KeyError):
+        pass  # some line has no time, or none that is a number
+    for event in events:
+        time = None if event is None else event.get("time")
+        if event is not None and type(time) in (int, float) and time > latest_ms:  # type: ignore[operator]
+            event |= {"time": latest_ms, "invalid": True}
+    return events
+
+
+_TIME: Callable[[Any], Any] = itemgetter("time")
+
+
+def _parsed(lines: bytes) -> list[dict[str, Any] | None]:
     count = lines.count(b"\n")
     try:
         events = json.loads(b"[" + lines[:-1].replace(b"\n", b",") + b"]")
@@ -139,6 +169,8 @@ def writers(folder: str, offsets: dict[str, int]) -> list[WriterInfo]:
                 verdict, head = claim.verdict, claim.header or header(segment.path)
         except FileNotFoundError:
             continue  # removed since it was listed
+        except PermissionError:
+            verdict, head = owners.UNKNOWN, {}
         alive = {owners.ALIVE: True, owners.DEAD: False}.get(verdict)
         kind, host = str(head.get("kind", "process")), str(head.get("host", ""))
         found.append(WriterInfo(name, kind, head.get("pid"), host, alive, sum(other.size for other in mine), lag))
@@ -196,7 +228,7 @@ class Claim:
     def unread(self, offset: int) -> bool:
         """Whether there are whole lines beyond ``offset``."""
         size = os.fstat(self._descriptor).st_size
-        return size > offset and bool(read_lines(self.segment.path, offset, CHUNK))
+        return size > offset and read_lines(self.segment.path, offset, CHUNK)[1] > 0
 
     def was_followed(self) -> bool:
         """Whether the writer has gone on to a newer segment, and left this one unlocked for that reason."""

@@ -14,6 +14,9 @@ import time
 from pyjama_metrics.storage import descriptors, files, names, owners
 from pyjama_metrics.storage.journal import SEGMENT_BYTES, header_line
 
+LONGEST_WAIT = 1.0
+"""Seconds that an event waits at most for whoever has locked the journal."""
+
 
 class SessionJournal:
     """Append to the journal of the session that the process ``pid`` owns.
@@ -91,7 +94,10 @@ class SessionJournal:
 
 
 def _wait_shared(descriptor: int) -> None:
-    import fcntl
-
-    # Only whoever removes or closes the journal holds it exclusively, for some microseconds: the kernel waits better than we.
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    # Only whoever removes or closes the journal holds it exclusively, for some microseconds. Should that be stopped just then,
+    # the shell must not be.
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not owners.try_lock(descriptor, shared=True):
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.EAGAIN, f"the session's journal has been locked for more than {LONGEST_WAIT:g} s")
+        time.sleep(0.001)

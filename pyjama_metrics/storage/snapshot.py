@@ -14,12 +14,24 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Protocol
 
 from pyjama_metrics import events
 from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUnwritable
 from pyjama_metrics.state import State, accepted, new_state
 from pyjama_metrics.storage import files, json, names
 from pyjama_metrics.storage.files import Signature
+
+
+class Held(Protocol):
+    """The fold lock while it is held."""
+
+    @property
+    def identity(self) -> int:
+        """What tells this lock from that of another folder of the same name."""
+
+    def is_in_place(self) -> bool:
+        """Whether the locked file is still the one that others would lock."""
 
 
 class Removed(Exception):
@@ -57,12 +69,11 @@ class SnapshotFile:
 
     def _read(self, path: str, thorough: bool) -> State | None:
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = files.read_whole(path)
         except FileNotFoundError:
             return None
-        except IsADirectoryError as error:
-            raise SnapshotUnreadable(path, "it is a folder") from error
+        except files.NotAFile as error:
+            raise SnapshotUnreadable(path, "it is no file") from error
         except OSError as error:
             raise FolderUnusable(os.path.dirname(path), error.strerror or str(error)) from error
         return _state_in(path, data, thorough)
@@ -71,10 +82,9 @@ class SnapshotFile:
         """Empty figures that go on where the journals were read to when the snapshot was removed."""
         state = new_state()
         try:
-            with open(self.offsets, "rb") as file:
-                kept = json.loads(file.read())
-            generation = int(kept["generation"])
-            journals = {name: {"offset": int(at["offset"]), "lines": int(at["lines"])} for name, at in kept["journals"].items()}
+            kept = json.loads(files.read_whole(self.offsets))
+            generation = _natural(kept["generation"])
+            journals = {name: {key: _natural(at[key]) for key in ("offset", "lines")} for name, at in kept["journals"].items()}
             state["generation"], state["journals"] = generation, journals
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             # No copy, or a damaged one: the journals that are still there are read from their beginning, which shows more
@@ -82,17 +92,22 @@ class SnapshotFile:
             pass
         return state
 
-    def restore(self) -> State:
+    def restore(self, *, trust_previous: bool = True) -> State:
         """Set an unreadable snapshot aside and return the state to go on from.
 
         That is the generation before, whose older offsets make the next fold read again what the damaged one had read; where
         that is unreadable too, empty figures and the journals from their beginning. Whoever dies on the way leaves a folder
-        from which the next one restores the same. Raises FolderUnusable.
+        from which the next one restores the same.
+
+        Args:
+            trust_previous: False where the generation before turned out to be no better.
+
+        Raises FolderUnusable.
         """
         # The generation still only grows: readers take a smaller one for an older state.
         generation = self.emptied()["generation"]
         try:
-            before = self._read(self.previous, thorough=True)
+            before = self._read(self.previous, thorough=True) if trust_previous else None
         except SnapshotUnreadable:
             before = None
         try:
@@ -119,28 +134,35 @@ class SnapshotFile:
             os.replace(beside, self.path)
         self.restored = aside
 
-    def write(self, state: State, *, replaces: bool) -> Signature:
+    def write(self, state: State, held: Held, *, replaces: bool) -> Signature:
         """Publish ``state`` as the next generation.
 
         Args:
             state: its ``generation`` is what readers see.
+            held: the fold lock. What belongs to a folder that was removed meanwhile must not land in the one after it.
             replaces: whether it was made from the snapshot that is there; then that one becomes the generation before.
 
         Raises:
-            Removed: ``replaces``, but somebody removed the file meanwhile.
+            Removed: somebody removed the folder meanwhile or, where it ``replaces``, the file.
             SnapshotUnwritable: the disk is full, or we may not write; the snapshot there is whole.
+            ValueError: the state holds what JSON cannot.
         """
+        data = json.dumps(state)
         try:
             if replaces:
                 self.keep_offsets(state["generation"], state["journals"])
-            beside = files.write_beside(self.path, json.dumps(state), fsync=self.fsync)
+            # A name of this lock's own: whoever holds the one of a removed folder must not write into the file of another.
+            beside = files.write_beside(self.path, data, f".{held.identity}.tmp", fsync=self.fsync)
+            if not held.is_in_place():
+                files.remove(beside)
+                raise Removed
             if replaces:
                 self._link_previous()
             os.replace(beside, self.path)
             if not replaces:
                 self.keep_offsets(state["generation"], state["journals"])
-        except (OSError, ValueError) as error:
-            raise SnapshotUnwritable(self.path, getattr(error, "strerror", None) or str(error)) from error
+        except OSError as error:
+            raise SnapshotUnwritable(self.path, error.strerror or str(error)) from error
         written = self.signature()
         if written is None:
             raise Removed
@@ -154,8 +176,7 @@ class SnapshotFile:
 
     def become_own_previous(self) -> None:
         """Make the snapshot its own predecessor: after a clear nothing older may come back. Raises OSError."""
-        with open(self.path, "rb") as file:
-            os.replace(files.write_beside(self.previous, file.read(), fsync=self.fsync), self.previous)
+        os.replace(files.write_beside(self.previous, files.read_whole(self.path), fsync=self.fsync), self.previous)
 
     def _link_previous(self) -> None:
         link = self.previous + ".tmp"
@@ -165,6 +186,12 @@ class SnapshotFile:
         except FileNotFoundError:
             raise Removed from None
         os.replace(link, self.previous)
+
+
+def _natural(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= 2**53:
+        raise ValueError(f"{value!r} is no count")
+    return value
 
 
 def _state_in(path: str, data: bytes, thorough: bool) -> State:

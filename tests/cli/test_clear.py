@@ -27,7 +27,7 @@ def test_off_a_terminal_it_clears_without_a_question() -> None:
     answer = pyjama("clear")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "1 agent, 1 tool, 1 tool execution, 1 log entry" in answer.stdout
-    assert "Settings stayed" in answer.stdout
+    assert "Running agents go on recording." in answer.stdout
     assert executions() == 0
 
 

@@ -92,6 +92,20 @@ def test_a_damaged_snapshot_is_an_error_until_it_is_mended(home: Path) -> None:
     assert figures()["metrics"]["tools"]["t"]["count"] == 3
 
 
+def test_a_snapshot_that_a_person_has_edited_is_not_called_whole(home: Path) -> None:
+    """A value of a wrong type is told in a sentence, although the file can be parsed; --fix restores every figure."""
+    record_something()
+    close()
+    edited = {**json.loads((home / "metrics.json").read_bytes()), "problems": {"lost-events": "many"}}
+    (home / "metrics.json").write_text(json.dumps(edited))
+    broken = pyjama("doctor")
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert "snapshot    cannot be looked at: " in broken.stdout
+    assert "The shared file cannot be read: " in broken.stdout
+    assert pyjama("doctor", "--fix").returncode == 0
+    assert figures()["metrics"]["tools"]["t"]["count"] == 3
+
+
 def test_a_folder_that_is_a_file_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check goes on as far as it can, and the exit code is 1."""
     (tmp_path / "file").write_text("")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pyjama_metrics import flush, record_tool_execution
+from pyjama_metrics import flush, record_agent_start, record_tool_execution
+from pyjama_metrics.recorder import close
 from tests.cli.commands import PYJAMA, pyjama, started
 
 COMMANDS = (
@@ -14,9 +18,11 @@ COMMANDS = (
     ["show", "a"],
     ["show", "--json"],
     ["logs"],
+    ["logs", "--json"],
     ["clear"],
     ["clear", "--json"],
     ["doctor"],
+    ["doctor", "--json"],
     ["doctor", "--fix"],
     ["record", "start", "a"],
     ["record", "tool", "a", "t"],
@@ -87,6 +93,37 @@ def garbage_in_a_journal(home: Path) -> None:
     (home / "journal" / "w-1-1.0.jsonl").write_bytes(b"\x00\xff\n[1]\n{}\n" + b'{"event":"start"}\n' * 3 + b'{"event":')
 
 
+EDITED: dict[str, dict[str, Any]] = {
+    "a problem that is no number": {"problems": {"lost-events": "many"}},
+    "a journal that is no row": {"journals": {"x": 1}},
+    "a log entry that is a number": {"recent-logs": [5]},
+    "a log entry without most": {"recent-logs": [{"id": "x:1", "timestamp": 1}]},
+    "a log entry of wrong types": {"recent-logs": [{"id": "x:1", "timestamp": 1, "agent-id": 5, "tool": [], "status": {}}]},
+    "labels that are a list": {"agents": {"a": {"labels": [1], "cwd": 5, "parent": {}, "last-error": "x", "tmux-pane": [1]}}},
+    "a run of wrong types": {"agents": {"a": {"runs": {"r": {"start-time": "x", "waiting-since": [1], "unknown-since": {}}}}}},
+    "an agent that is a list": {"agents": {"a": []}},
+    "a tool that is a number": {"tools": {"t": 5}},
+}
+"""What a person may make of the shared file: parts of it, by what is wrong in them."""
+
+
+def rows_of_wrong_types(home: Path, part: dict[str, Any]) -> None:
+    """A shared file of ours, in which a person has changed a part."""
+    shutil.rmtree(home, ignore_errors=True)
+    record_tool_execution("t", "a")
+    record_agent_start("a")
+    close()  # it folds what was recorded, and does not restore the file any more
+    state = json.loads((home / "metrics.json").read_bytes())
+    (home / "metrics.json").write_text(json.dumps(merged(state, part)))
+
+
+def merged(old: Any, new: Any) -> Any:
+    """``old`` with what ``new`` says; objects are merged key by key."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+
+
 HOSTILE = (
     a_file,
     a_dangling_link,
@@ -117,6 +154,24 @@ def test_every_command_meets_a_hostile_folder_with_a_sentence(make: Callable[[Pa
     make(home)
     for words in COMMANDS:
         assert_in_words(pyjama(*words), words)
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_every_command_meets_rows_of_wrong_types_with_a_sentence(what: str, home: Path) -> None:
+    """A shared file that a person has edited is shown as far as it goes, or told to be unreadable; each command finds it."""
+    for words in COMMANDS:
+        rows_of_wrong_types(home, EDITED[what])
+        assert_in_words(pyjama(*words), words)
+
+
+def test_an_agent_whose_runs_are_of_wrong_types_is_shown_as_far_as_it_goes(home: Path) -> None:
+    """Times and reasons that are none are left out."""
+    wrong = {"start-time": "x", "end-time": [1], "outcome-error": 5}
+    rows_of_wrong_types(home, {"agents": {"b": {"last-seen": 2**42, "runs": {"run-1": wrong, "run-2": wrong}}}})
+    for words in (["show", "b"], ["show", "b", "--json"]):
+        answer = pyjama(*words)
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert "run-2" in answer.stdout
 
 
 def test_a_command_run_in_a_hostile_folder_is_not_hurt(home: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pyjama_metrics import clear_metrics, flush, record_agent_activity, record_agent_start, record_error
 from pyjama_metrics.cli.logs import Seen, follow
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.recorder import close
 from tests.cli.commands import PYJAMA, pyjama, started
 from tests.waiting import wait_until
 
@@ -137,7 +138,7 @@ def test_following_reads_the_file_only_when_it_changed(monkeypatch: pytest.Monke
     assert flush(10)
     hub, reads, rounds = Hub(), [], iter(range(20))
     read = hub.read
-    monkeypatch.setattr(hub, "read", lambda fresh=True: reads.append(fresh) or read(fresh=fresh))
+    monkeypatch.setattr(hub, "read", lambda **how: reads.append(how) or read(**how))
 
     def pause(seconds: float) -> None:
         if next(rounds) == 19:
@@ -165,6 +166,26 @@ def test_following_outlives_a_hub_that_cannot_be_read_for_a_while(home: Path) ->
         assert flush(10)
 
     rounds = iter([put_a_file_in_its_place, put_it_back, lambda: None])
+    entries = follow(Hub(), Seen(), lambda seconds: next(rounds)())
+    assert [next(entries)["tool"], next(entries)["tool"]] == ["before", "after"]
+
+
+def test_following_waits_while_the_entries_are_none(home: Path) -> None:
+    """A person has edited the shared file; the follower goes on when it is what it was."""
+    record_agent_activity("a", "before")
+    assert flush(10)
+    close()
+    whole = (home / "metrics.json").read_bytes()
+
+    def edit() -> None:
+        (home / "metrics.json").write_text(json.dumps({**json.loads(whole), "recent-logs": [5]}))
+
+    def put_it_back() -> None:
+        (home / "metrics.json").write_bytes(whole)
+        record_agent_activity("a", "after")
+        assert flush(10)
+
+    rounds = iter([edit, lambda: None, put_it_back, lambda: None])
     entries = follow(Hub(), Seen(), lambda seconds: next(rounds)())
     assert [next(entries)["tool"], next(entries)["tool"]] == ["before", "after"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyjama_metrics import read_metrics
 from tests.cli.commands import agent, figures, pyjama, started
 from tests.recorded import only, recorded
 from tests.waiting import wait_until
@@ -184,3 +185,24 @@ def test_what_cannot_be_recorded_is_a_failure_in_one_sentence(tmp_path: Path) ->
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "The event was not recorded" in answer.stderr
     assert answer.stderr.count("\n") == 1
+
+
+def test_completing_what_was_never_begun_is_refused() -> None:
+    """A success that nobody began would make the runs not add up; one sentence says what to do."""
+    answer = pyjama("record", "complete", "ghost")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "No run of ghost is open" in answer.stderr
+    assert read_metrics()["runs"]["completed"] == 0
+
+
+def test_a_run_is_completed_from_another_shell_without_its_id() -> None:
+    """The one open run of the agent is meant; of several, one has to be named."""
+    with started("sleep", "60") as one, started("sleep", "60") as other:
+        pyjama("record", "start", "nightly", "--pid", str(one.pid))
+        assert pyjama("record", "complete", "nightly", "--pid", str(other.pid)).returncode == 0
+        counts = read_metrics()["runs"]
+        assert (counts["started"], counts["completed"]) == (1, 1)
+        for shell in (one, other):
+            pyjama("record", "start", "nightly", "--pid", str(shell.pid))
+        answer = pyjama("record", "complete", "nightly")
+    assert (answer.returncode, "2 runs of nightly are open. Say which with --run" in answer.stderr) == (1, True)

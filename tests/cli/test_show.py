@@ -32,13 +32,13 @@ def test_totals_agents_and_tools_are_shown() -> None:
     record_agent_waiting("asker", "for a yes")
     shown = pyjama("show").stdout
     assert "agents  2: 1 running, 1 waiting" in shown
-    assert "tools   3 executions, 1 error; success 66.6 %, average 200 ms, p95 200 ms" in shown
+    assert "tools   3 executions, 1 error; success 66.7 %, average 200 ms, p95 200 ms" in shown
     assert "models  1 call, 120 tokens" in shown
     rows = {line.split()[0]: line.split() for line in shown.splitlines() if line}
-    assert rows["builder"][1:] == ["●", "running", "1", "3", "66.6", "%", "200", "ms", "just", "now", "compile"]
+    assert rows["builder"][1:] == ["●", "running", "1", "3", "66.7", "%", "200", "ms", "just", "now", "compile"]
     assert rows["asker"][1:3] == ["◐", "waiting"]
     assert "waits: for a yes" in shown
-    assert rows["compile"][1:5] == ["3", "1", "66.6", "%"]
+    assert rows["compile"][1:5] == ["3", "1", "66.7", "%"]
 
 
 def test_what_was_recorded_a_moment_ago_is_counted() -> None:

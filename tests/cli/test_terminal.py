@@ -95,7 +95,7 @@ def test_a_name_of_a_megabyte_is_cut_at_once() -> None:
         (terminal.duration(None), None),
         (terminal.span(90_000), "25 h 0 min"),
         (terminal.rate(0.999_96), "99.9 %"),
-        (terminal.rate(1.0), "100.0 %"),
+        (terminal.rate(1.0), "100 %"),
         (terminal.rate(0.29), "29.0 %"),
         (terminal.rate(None), None),
         (terminal.ago(1_000, 1_500), "just now"),

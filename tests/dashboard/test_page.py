@@ -193,6 +193,62 @@ def test_a_page_without_a_stream_polls(server: DashboardServer, page: Page) -> N
     see(page.locator("#connection"), "live", timeout=8.0)
 
 
+def set_hidden(page: Page, hidden: bool) -> None:
+    """Tell the page that its tab is hidden, or looked at again."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+            Object.defineProperty(document, "visibilityState", {configurable: true, get: () => hidden ? "hidden" : "visible"});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_hidden_tab_gives_its_stream_back_until_it_is_looked_at(server: DashboardServer, page: Page) -> None:
+    """A browser has six connections for all tabs. Headless Chromium calls no tab hidden, so the test overrides what it says."""
+    page.clock.install()
+    open_page(page, server)
+    set_hidden(page, True)
+    page.clock.run_for(3000)
+    set_hidden(page, False)
+    page.clock.run_for(6000)
+    assert page.locator("#connection").inner_text() == "live"
+    set_hidden(page, True)
+    page.clock.run_for(5500)
+    see(page.locator("#connection"), "resting")
+    wait_until(lambda: server.streams.count == 0, what="the stream to be given back")
+    record_agent_start("meanwhile")
+    wait_for_status(server, "meanwhile", "running")
+    assert row(page, "agents", "meanwhile").count() == 0
+    set_hidden(page, False)
+    see(row(page, "agents", "meanwhile"), "running")
+    see(page.locator("#connection"), "live")
+    assert server.streams.count == 1
+
+
+def test_a_hidden_tab_without_a_stream_stops_polling(server: DashboardServer, page: Page) -> None:
+    """Nobody looks at what it would show."""
+    page.clock.install()
+    server.streams.limit = 0
+    answered: list[str] = []
+    page.on("requestfinished", lambda request: answered.append(request.url.removeprefix(server.url)))
+    open_page(page, server)
+    see(page.locator("#connection"), "polling")
+    set_hidden(page, True)
+    page.clock.run_for(4000)
+    wait_until(lambda: page.evaluate("1") and answered.count("/api/data") == 2, what="the second poll")
+    page.clock.run_for(1500)
+    see(page.locator("#connection"), "resting")
+    answered.clear()
+    page.clock.run_for(20_000)
+    page.evaluate("fetch('/health').then(answer => answer.text())")
+    assert answered == ["/health"]
+    server.streams.limit = Streams(server.live).limit
+    set_hidden(page, False)
+    see(page.locator("#connection"), "live")
+
+
 def test_two_tabs_show_the_same(server: DashboardServer, page: Page) -> None:
     """Each has its stream, and each moves."""
     open_page(page, server)

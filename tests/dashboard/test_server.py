@@ -16,6 +16,7 @@ from threading import Thread
 import pytest
 
 from pyjama_metrics.dashboard import server as server_module
+from pyjama_metrics.dashboard.addresses import health
 from pyjama_metrics.dashboard.server import DashboardServer, listen, serve
 from pyjama_metrics.hub import Hub
 from tests.dashboard.serving import ask, streaming
@@ -115,28 +116,64 @@ def test_the_dashboard_of_another_folder_is_a_stranger(home: Path, tmp_path: Pat
 class Rude(BaseHTTPRequestHandler):
     """Says that it is something else."""
 
+    body = b'["not", "ours"]'
+
     def do_GET(self) -> None:
-        body = b'["not", "ours"]'
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(self.body)
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
 
-def test_a_strangers_port_is_left_to_it(home: Path) -> None:
-    """The next free port is taken and announced; the stranger goes on undisturbed."""
-    with HTTPServer(("127.0.0.1", 0), Rude) as stranger:
-        thread = Thread(target=stranger.serve_forever, kwargs={"poll_interval": 0.02})
+@contextmanager
+def stranger(body: bytes = Rude.body) -> Iterator[int]:
+    """A server of somebody else that gives one answer to everything; its port."""
+    handler = type("Handler", (Rude,), {"body": body})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            with dashboard_process(stranger.server_port) as (_, chosen):
-                assert stranger.server_port < chosen
+            yield server.server_port
         finally:
-            stranger.shutdown()
+            server.shutdown()
             thread.join()
+
+
+def test_a_strangers_port_is_left_to_it(home: Path) -> None:
+    """The next free port is taken and announced; the stranger goes on undisturbed."""
+    with stranger() as port, dashboard_process(port) as (_, chosen):
+        assert port < chosen
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[1]", b'{"service": "other"}', b"[" * 60_000])
+def test_whatever_a_stranger_answers_it_is_none_of_ours(body: bytes) -> None:
+    """No answer makes the one who asks fail."""
+    with stranger(body) as port:
+        assert health("127.0.0.1", port, 2.0) is None
+
+
+def test_a_dashboard_tells_whose_it_is(server: DashboardServer, home: Path) -> None:
+    """By any of this machine's own names, to whoever asks for it."""
+    port = int(server.url.rpartition(":")[2])
+    for host in ("127.0.0.1", "localhost"):
+        told = health(host, port, 2.0)
+        assert told is not None
+        assert told["folder"] == str(home.resolve())
+
+
+def test_looking_for_a_dashboard_loads_no_web_framework() -> None:
+    """The doctor, and the help of the command line, do without."""
+    code = """
+        import sys
+        from pyjama_metrics.dashboard import addresses
+        addresses.health("localhost", 1, 0.1)
+        print(*{name.partition(".")[0] for name in sys.modules} & {"flask", "waitress", "werkzeug", "watchdog", "orjson"})
+    """
+    with run_python(code) as child:
+        assert child.communicate(timeout=20) == ("\n", "")
 
 
 def test_a_stranger_that_says_nothing_is_not_waited_for_long(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

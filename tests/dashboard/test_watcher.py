@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from pyjama_metrics.dashboard import live as live_module
 from pyjama_metrics.dashboard import watcher as watcher_module
 from pyjama_metrics.dashboard.live import Live
 from pyjama_metrics.dashboard.server import DashboardServer
@@ -22,6 +21,7 @@ from pyjama_metrics.hub import Hub
 from pyjama_metrics.reading import flush
 from pyjama_metrics.recorder import close, record_agent_start, record_tool_execution
 from pyjama_metrics.storage import losses
+from pyjama_metrics.storage.lock import FoldLock
 from tests.dashboard.serving import agent_process, ask, shown, wait_for_status
 from tests.waiting import wait_until
 
@@ -204,16 +204,18 @@ def test_who_waits_is_woken_by_the_end(home: Path) -> None:
     waiter.join()
 
 
-def test_a_signature_tells_one_file_from_the_next(tmp_path: Path) -> None:
-    """A replaced file is another file, also with the same size and the same time."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    for path in (first, second):
+def test_a_replaced_snapshot_is_told_from_the_one_before(home: Path) -> None:
+    """It is another file, also with the same size and the same time."""
+    home.mkdir()
+    assert Hub().signature() is None
+    signatures = set()
+    for path in (home / "metrics.json", home / "next"):
         path.write_text("same")
         os.utime(path, ns=(1, 1))
-    before = live_module.snapshot_signature(str(first))
-    os.replace(second, first)
-    assert live_module.snapshot_signature(str(first)) != before
-    assert live_module.snapshot_signature(str(second)) is None
+        if path.name == "next":
+            os.replace(path, home / "metrics.json")
+        signatures.add(Hub().signature())
+    assert len(signatures) == 2
 
 
 def test_losses_that_no_journal_could_tell_are_shown(home: Path) -> None:
@@ -222,4 +224,16 @@ def test_losses_that_no_journal_could_tell_are_shown(home: Path) -> None:
         losses.write_note(str(home), "agent-1-a", 1234)
         wait_until(lambda: any("1,234 events could not be recorded" in trouble for trouble in live.troubles), what="the losses")
         losses.remove_note(str(home), "agent-1-a")
+        wait_until(lambda: not live.troubles, what="no trouble any more")
+
+
+def test_figures_that_stand_still_because_of_somebody_else_are_said_to(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process holds the lock and folds nothing, as one that was stopped does: the page says so, until it lets go."""
+    monkeypatch.setattr(watcher_module, "STANDSTILL", 0.2)
+    record_tool_execution("t", "a")
+    flush(10)
+    with watching(home) as live:
+        with FoldLock(Hub(str(home)).lock_path).held(5):
+            record_tool_execution("t", "a")
+            wait_until(lambda: any("has held" in trouble for trouble in live.troubles), what="the standstill")
         wait_until(lambda: not live.troubles, what="no trouble any more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage import owners, segments
-from pyjama_metrics.storage.segments import Claim, Segment, header, listing, newest, parse, read_lines
-from tests.journals import event, leave_journal, lines, live_journal
+from pyjama_metrics.storage.segments import MAX_LINE, Claim, Segment, header, listing, newest, parse, read_lines
+from tests.journals import counted, event, leave_journal, lines, live_journal, now_ms, on_disk, tool
 
 
 def only(home: Path) -> Segment:
@@ -51,7 +53,7 @@ def test_links_and_folders_are_no_segments(home: Path, tmp_path: Path) -> None:
     (home / "journal" / "a.0.jsonl").symlink_to(tmp_path / "other")
     assert listing(str(home)) == []
     with pytest.raises(OSError, match="symbolic links"):
-        read_lines(str(home / "journal" / "a.0.jsonl"), 0, 100)
+        read_lines(str(home / "journal" / "a.0.jsonl"), 0, 100)[0]
 
 
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=8), st.integers(1, 40))
@@ -61,7 +63,7 @@ def test_reading_on_and_on_gives_every_whole_line_once(body: list[bytes], limit:
     path = Path(os.environ["PYJAMA_HOME"]).parent / "segment"
     path.write_bytes(whole + b"torn")
     read = b""
-    while piece := read_lines(str(path), len(read), limit):
+    while piece := read_lines(str(path), len(read), limit)[0]:
         assert piece.endswith(b"\n")
         read += piece
     assert read == whole
@@ -71,9 +73,56 @@ def test_a_line_longer_than_the_limit_is_read_whole(tmp_path: Path) -> None:
     """The limit bounds the work, not the length of a line."""
     path = tmp_path / "w.0.jsonl"
     path.write_bytes(b"x" * 1000 + b"\nshort\n")
-    read = read_lines(str(path), 0, 10)
+    read, size = read_lines(str(path), 0, 10)
+    assert len(read) == size
     assert read.startswith(b"x" * 1000 + b"\n")
     assert read.endswith(b"\n")
+
+
+def test_a_line_without_an_end_is_passed_over_when_it_is_too_long_to_be_one(home: Path) -> None:
+    """Reading it again at each fold would cost every agent a part of a core; what follows it counts."""
+    path = leave_journal(home, "w-1-a", tool(now_ms()))
+    hub = Hub(str(home))
+    hub.flush()
+    with path.open("ab") as file:
+        file.write(b"x" * (3 * MAX_LINE + 1000))
+    hub.flush()
+    assert path.stat().st_size - on_disk(home)["journals"][path.name]["offset"] < MAX_LINE
+    with path.open("ab") as file:
+        file.write(b"\n" + lines(tool(now_ms())))
+    hub.flush()
+    assert (on_disk(home)["global"]["count"], on_disk(home)["problems"]["malformed-lines"]) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["x.².jsonl", "x.-1.jsonl", b"\xff.1.jsonl", ".x.1.jsonl", "x.1.jsonl.gz"])
+def test_a_file_with_a_name_that_is_no_segments_stops_nothing(home: Path, name: str | bytes) -> None:
+    """Somebody put it there; what agents record is counted all the same."""
+    leave_journal(home, "w-1-a", tool(now_ms()))
+    with open(os.path.join(os.fsencode(home / "journal"), os.fsencode(name)), "wb") as file:
+        file.write(lines(tool(now_ms())))
+    assert counted(home) == 1
+
+
+def test_a_journal_of_another_user_stops_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that was once started by sudo left one that we may not open: the others count, and its run is not called dead."""
+    run = "root-1-a.1"
+    leave_journal(home, "root-1-a", event("start", now_ms(), "theirs", run=run))
+    hub = Hub(str(home))
+    monkeypatch.setattr("pyjama_metrics.deaths.OwnerWatch.look", lambda *_: False)
+    hub.flush()
+    monkeypatch.undo()
+    leave_journal(home, "w-1-a", tool(now_ms()))
+    usual = os.open
+
+    def refuse(path: str, *arguments: object, **options: object) -> int:
+        if "root-1-a" in str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return usual(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    hub.flush()
+    assert (on_disk(home)["global"]["count"], on_disk(home)["agents"]["theirs"]["status"]) == (1, "running")
+    assert [writer.alive for writer in hub.writers()] == [None, False]
 
 
 def test_each_line_is_an_object_or_none(tmp_path: Path) -> None:

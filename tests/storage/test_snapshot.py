@@ -27,6 +27,19 @@ READER = """
 """
 
 
+class Lock:
+    """A fold lock that nobody takes away."""
+
+    identity = 7
+
+    def is_in_place(self) -> bool:
+        """It is."""
+        return True
+
+
+HELD = Lock()
+
+
 @pytest.fixture
 def snapshot(home: Path) -> SnapshotFile:
     """The snapshot of a hub whose folder is there."""
@@ -46,7 +59,7 @@ def test_what_is_written_is_read_again(snapshot: SnapshotFile) -> None:
     """And where nothing was written there is nothing."""
     assert snapshot.read() is None
     assert snapshot.signature() is None
-    assert snapshot.write(generation(1), replaces=False) == snapshot.signature()
+    assert snapshot.write(generation(1), HELD, replaces=False) == snapshot.signature()
     assert snapshot.read() == generation(1)
 
 
@@ -54,13 +67,13 @@ def test_a_reader_in_a_tight_loop_sees_whole_documents_in_their_order(snapshot: 
     """Without a lock, at any moment, and never an older state after a newer one."""
     state = generation(1)
     state["agents"] = {f"agent {number}": new_agent() for number in range(100)}
-    snapshot.write(state, replaces=False)
+    snapshot.write(state, HELD, replaces=False)
     with run_python(READER, snapshot.path, "300") as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "reading\n"
         for number in range(2, 301):
             state["generation"] = number
-            snapshot.write(state, replaces=True)
+            snapshot.write(state, HELD, replaces=True)
         out, complaint = reader.communicate(timeout=20)
     assert not complaint
     assert int(out) > 1
@@ -69,7 +82,7 @@ def test_a_reader_in_a_tight_loop_sees_whole_documents_in_their_order(snapshot: 
 def test_the_generation_before_is_kept(snapshot: SnapshotFile) -> None:
     """As a file of its own name, whole as it was."""
     for number in (1, 2, 3):
-        snapshot.write(generation(number), replaces=number > 1)
+        snapshot.write(generation(number), HELD, replaces=number > 1)
     assert snapshot._read(snapshot.previous, thorough=True) == generation(2)
     assert sorted(os.listdir(os.path.dirname(snapshot.path))) == ["journal", "metrics.json", "metrics.json.prev"]
 
@@ -86,7 +99,7 @@ def test_a_damaged_snapshot_says_what_is_wrong_and_stays(snapshot: SnapshotFile,
 def test_a_folder_in_its_place_is_unreadable_and_set_aside(snapshot: SnapshotFile) -> None:
     """Whoever made it; what is in it is kept."""
     Path(snapshot.path, "inside").mkdir(parents=True)
-    with pytest.raises(SnapshotUnreadable, match="it is a folder"):
+    with pytest.raises(SnapshotUnreadable, match="it is no file"):
         snapshot.read()
     snapshot.restore()
     assert snapshot.read() is None
@@ -126,7 +139,7 @@ def test_what_is_no_row_makes_the_snapshot_unreadable(snapshot: SnapshotFile, ag
 def test_restoring_goes_on_from_the_generation_before(snapshot: SnapshotFile) -> None:
     """With its older offsets, and a generation number that is not used yet."""
     for number in (1, 2, 3):
-        snapshot.write(generation(number, w=100 * number), replaces=number > 1)
+        snapshot.write(generation(number, w=100 * number), HELD, replaces=number > 1)
     Path(snapshot.path).write_bytes(b"damaged")
     state = snapshot.restore()
     assert (state["journals"]["w"]["offset"], state["generation"], state["problems"]["restored-snapshots"]) == (200, 3, 1)
@@ -136,7 +149,7 @@ def test_restoring_goes_on_from_the_generation_before(snapshot: SnapshotFile) ->
 
 def test_damage_in_place_does_not_reach_the_generation_before(snapshot: SnapshotFile) -> None:
     """They share no file, not even after a clearing or a restoration, when they say the same."""
-    snapshot.write(generation(1), replaces=False)
+    snapshot.write(generation(1), HELD, replaces=False)
     snapshot.become_own_previous()
     Path(snapshot.path).write_bytes(b"")
     assert snapshot.restore()["generation"] == 1
@@ -146,8 +159,8 @@ def test_damage_in_place_does_not_reach_the_generation_before(snapshot: Snapshot
 
 def test_where_nothing_can_be_restored_the_journals_are_read_from_their_beginning(snapshot: SnapshotFile) -> None:
     """The offsets are forgotten with the figures, the generation is not."""
-    snapshot.write(generation(1, w=100), replaces=False)
-    snapshot.write(generation(2, w=200), replaces=True)
+    snapshot.write(generation(1, w=100), HELD, replaces=False)
+    snapshot.write(generation(2, w=200), HELD, replaces=True)
     for path in (snapshot.path, snapshot.previous):
         Path(path).write_bytes(b"damaged")
     state = snapshot.restore()
@@ -159,8 +172,8 @@ def test_a_restoration_for_which_there_is_no_space_leaves_nothing_behind(
     snapshot: SnapshotFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It will be tried again ten times a second, and must not fill the folder."""
-    snapshot.write(generation(1), replaces=False)
-    snapshot.write(generation(2), replaces=True)
+    snapshot.write(generation(1), HELD, replaces=False)
+    snapshot.write(generation(2), HELD, replaces=True)
     Path(snapshot.path).write_bytes(b"damaged")
     before = sorted(os.listdir(os.path.dirname(snapshot.path)))
     monkeypatch.setattr(files, "write_all", _full)
@@ -178,27 +191,27 @@ def test_a_snapshot_for_which_there_is_no_space_leaves_the_one_that_is_there(
     snapshot: SnapshotFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole, and no half-made file beside it."""
-    snapshot.write(generation(1), replaces=False)
+    snapshot.write(generation(1), HELD, replaces=False)
     monkeypatch.setattr(files, "write_all", _full)
     with pytest.raises(SnapshotUnwritable, match="No space left"):
-        snapshot.write(generation(2), replaces=True)
+        snapshot.write(generation(2), HELD, replaces=True)
     assert snapshot.read() == generation(1)
     assert not list(Path(snapshot.path).parent.rglob("*.tmp"))
 
 
 def test_a_removed_snapshot_is_noticed_when_it_is_replaced(snapshot: SnapshotFile) -> None:
     """Its figures must not come back."""
-    snapshot.write(generation(1), replaces=False)
+    snapshot.write(generation(1), HELD, replaces=False)
     os.unlink(snapshot.path)
     with pytest.raises(Removed):
-        snapshot.write(generation(2), replaces=True)
+        snapshot.write(generation(2), HELD, replaces=True)
     assert snapshot.read() is None
 
 
 def test_after_a_removal_the_offsets_and_the_generation_go_on(snapshot: SnapshotFile) -> None:
     """The figures are at zero, and nothing that was read comes back."""
-    snapshot.write(generation(6), replaces=False)
-    snapshot.write(generation(7, w=70), replaces=True)
+    snapshot.write(generation(6), HELD, replaces=False)
+    snapshot.write(generation(7, w=70), HELD, replaces=True)
     os.unlink(snapshot.path)
     assert snapshot.emptied() == generation(7, w=70)
 
@@ -224,7 +237,7 @@ def test_while_there_is_no_snapshot_the_copy_of_the_offsets_never_leads(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", looking)
-    snapshot.write(generation(1, w=10), replaces=False)
+    snapshot.write(generation(1, w=10), HELD, replaces=False)
     assert leading == [False, False]
 
 
@@ -233,7 +246,42 @@ def test_a_snapshot_is_forced_to_the_disk_when_asked_for(home: Path, monkeypatch
     home.mkdir()
     forced: list[int] = []
     monkeypatch.setattr(os, "fsync", forced.append)
-    SnapshotFile(str(home), fsync=False).write(generation(1), replaces=False)
+    SnapshotFile(str(home), fsync=False).write(generation(1), HELD, replaces=False)
     assert not forced
-    SnapshotFile(str(home), fsync=True).write(generation(2), replaces=True)
+    SnapshotFile(str(home), fsync=True).write(generation(2), HELD, replaces=True)
     assert forced
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_unreadable_and_nobody_waits_for_it(snapshot: SnapshotFile, kind: str) -> None:
+    """Opening a pipe would wait for its other end for ever, under the lock."""
+    for path in (snapshot.path, snapshot.offsets):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            os.mkdir(path)
+    with pytest.raises(SnapshotUnreadable, match="it is no file"):
+        snapshot.read()
+    assert snapshot.emptied() == new_state()
+    if kind == "pipe":
+        os.mkfifo(snapshot.path + ".7.tmp")
+        snapshot.restore()
+        snapshot.write(generation(3), HELD, replaces=False)
+        assert snapshot.read() == generation(3)
+
+
+@pytest.mark.parametrize("damage", [{"generation": 1e300}, {"journals": {"w": {"offset": -5, "lines": 0}}}, {"generation": True}])
+def test_a_damaged_copy_of_the_offsets_is_as_good_as_none(snapshot: SnapshotFile, damage: dict[str, object]) -> None:
+    """Figures start from the journals that are there, instead of standing still for good."""
+    Path(snapshot.offsets).parent.mkdir(parents=True)
+    Path(snapshot.offsets).write_bytes(json.dumps({"generation": 3, "journals": {}, **damage}))
+    assert snapshot.emptied() == new_state()
+
+
+def test_a_folder_removed_during_a_write_gets_nothing_of_the_old(snapshot: SnapshotFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is looked at again when all is written, right before the file takes its place."""
+    monkeypatch.setattr(Lock, "is_in_place", lambda self: False)
+    with pytest.raises(Removed):
+        snapshot.write(generation(1), HELD, replaces=False)
+    assert [path.name for path in Path(snapshot.path).parent.iterdir() if path.is_file()] == []

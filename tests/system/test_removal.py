@@ -234,3 +234,14 @@ def test_the_shell_command_clears_under_a_busy_agent(home: Path, tmp_path: Path)
         tell(child, "0")
         end(child)
     assert returned - after <= figures(home)["global"]["count"] <= returned - before
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_the_last_event_before_the_end_counts_although_the_folder_was_removed(home: Path, attempt: int) -> None:
+    """Nobody looked between the removal and the end: what was recorded at the very end is there all the same."""
+    with agent('p.record_agent_start("a"); p.flush(); say("begun"); hear(); p.record_tool_execution("t", "a")') as child:
+        assert hear(child) == "begun"
+        shutil.rmtree(home)
+        tell(child)
+        assert child.wait(30) == 0
+    assert pyjama_metrics.read_metrics()["tools"]["t"]["count"] == 1

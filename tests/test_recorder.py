@@ -74,3 +74,12 @@ def test_a_run_tells_by_what_it_can_be_recognised(home: Path, monkeypatch: pytes
     run = p.record_agent_start("x")
     origin = p.read_metrics()["agents"]["x"]["runs"][run]["origin"]
     assert {"pid", "process-start", "host", "boot", "cwd", "tmux", "tmux-pane", "source"} <= origin.keys()
+
+
+def test_a_recording_that_has_ended_opens_no_fast_road_to_its_closed_journal(home: Path) -> None:
+    """The folding thread may be looking after the journal just then; the descriptor's number may be another file's soon."""
+    p.record_tool_execution("t", "x")
+    ended = recording.current()
+    recorder.close()
+    ended.allow_fast_road()
+    assert recording.road.descriptor is None

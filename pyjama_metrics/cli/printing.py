@@ -13,4 +13,10 @@ def print_json(document: object, indent: int | None = 2) -> None:
     which is valid JSON, by the error handler of the stream.
     """
     readable = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(document, ensure_ascii=not readable, indent=indent))
+    text = json.dumps(document, ensure_ascii=not readable, indent=indent)
+    # A terminal takes some characters for commands, or turns the text around; a program that reads gets them as they are.
+    print(_escaped(text) if sys.stdout.isatty() else text)
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -11,7 +11,7 @@ from pyjama_metrics import (
     record_llm_usage,
     record_tool_execution,
 )
-from tests.cli.commands import agent, figures, pyjama
+from tests.cli.commands import PYJAMA, agent, figures, in_terminal, pyjama
 
 
 def test_an_empty_hub_is_said_to_be_empty() -> None:
@@ -87,3 +87,14 @@ def test_a_long_name_is_cut_in_the_table_and_whole_in_json() -> None:
     shown = pyjama("show", env={"COLUMNS": "80"}).stdout
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert "a" * 300 in json.loads(pyjama("show", "--json").stdout)["agents"]
+
+
+def test_json_for_a_terminal_holds_no_commands_for_it() -> None:
+    """Control characters and those that turn text around are escaped there, as JSON may; a program gets the name as it is."""
+    name = "a\x9b31mb\u202ec\x7f"
+    record_agent_start(name)
+    flush(10)
+    code, shown = in_terminal(*PYJAMA, "show", "--json")
+    assert (code, [character for character in "\x9b\u202e\x7f" if character in shown]) == (0, [])
+    assert name in json.loads(shown)["agents"]
+    assert name in json.loads(pyjama("show", "--json").stdout)["agents"]

@@ -111,6 +111,7 @@ def test_a_journal_of_another_user_stops_nothing(home: Path, monkeypatch: pytest
     monkeypatch.setattr("pyjama_metrics.deaths.OwnerWatch.look", lambda *_: False)
     hub.flush()
     monkeypatch.undo()
+    leave_journal(home, "root-1-a", event("start", now_ms(), "theirs", run=run), tool(now_ms(), "theirs"))
     leave_journal(home, "w-1-a", tool(now_ms()))
     usual = os.open
 

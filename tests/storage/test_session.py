@@ -166,3 +166,18 @@ def test_a_short_write_between_two_writers_is_a_loss_and_spoils_nothing(home: Pa
     with pytest.raises(OSError, match="No space left"):
         mine.append(lines(tool(now_ms())))
     assert counted(home) == 1
+
+
+def test_a_session_does_not_wait_for_ever_for_who_has_locked_its_journal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever folds may be stopped just then; the shell goes on, and is told that the event is not recorded."""
+    monkeypatch.setattr(session, "LONGEST_WAIT", 0.05)
+    mine = journal(home)
+    mine.append(LINE)
+    descriptor = os.open(only(home), os.O_RDWR)
+    try:
+        assert owners.try_lock(descriptor)
+        with pytest.raises(TimeoutError, match="has been locked for more than"):
+            mine.append(LINE)
+    finally:
+        os.close(descriptor)
+    mine.append(LINE)

@@ -75,6 +75,7 @@ class BackgroundFold:
             while not self.hub.fold(max(0.0, deadline - time.monotonic())).caught_up and time.monotonic() < deadline:
                 pass
         except Exception:
+            # The agent is ending; the journal keeps the events for whoever folds next.
             return
 
     @property
@@ -109,6 +110,7 @@ class BackgroundFold:
         try:
             report = self.hub.fold()
         except Exception:
+            # Whatever is wrong with the folder is not the agent's business, and doctor finds it by itself. Nothing is lost.
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._stopping.wait(self._pause)
             return

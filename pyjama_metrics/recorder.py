@@ -150,7 +150,7 @@ def _not_written(what: str, line: bytes, written: int, problem: OSError) -> None
     process = recording.current()
     try:
         process.mend(line, written)
-    except Exception:
+    except Exception:  # whatever it is, the agent must not see it
         process.lose(what, problem)
 
 
@@ -177,7 +177,7 @@ def _record(
         if when is None:
             when, fields["invalid"] = now(), True
         process.append(events.line(event, when, {"agent": agent, "run": run_id, **fields}).encode())
-    except Exception as problem:
+    except Exception as problem:  # the recording API never raises into the agent; the loss is counted
         process.lose(event, problem)
         return None
     return run_id
@@ -186,7 +186,7 @@ def _record(
 def _time(value: object) -> int | None:
     try:
         number = int(value)  # type: ignore[call-overload]
-    except Exception:
+    except Exception:  # a user's __int__ may do anything
         return None
     return number if 0 <= number <= events.MAX_TIME_MS else None
 
@@ -249,7 +249,7 @@ def record_agent_start(
         _record("start", agent, fields, run_id, time_ms)
     except RecordingFailed:
         raise
-    except Exception as problem:
+    except Exception as problem:  # the recording API never raises into the agent; the loss is counted
         process.lose("start", problem)
     return run_id
 
@@ -406,7 +406,7 @@ def record_llm_usage(
 def _tokens(value: object) -> int | None:
     try:
         count = int(value)  # type: ignore[call-overload]
-    except Exception:
+    except Exception:  # a user's __int__ may do anything; the caller marks the value as invalid
         return None
     return count if 0 <= count <= events.MAX_COUNT else None
 

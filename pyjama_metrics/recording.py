@@ -213,6 +213,7 @@ class Recording:
             losses.write_note(self.folder, self.writer, untold)
             self.noted = untold
         except Exception:
+            # There is nowhere to say it. The count stays in this process, and the agent must not suffer.
             return
 
     def tell_losses(self) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyjama_metrics
 from pyjama_metrics import events
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.journal import Journal
+from tests.journals import live_journal
 from tests.waiting import run_python, wait_until
 
 PACKAGES = str(Path(pyjama_metrics.__file__).parent.parent)
@@ -120,7 +121,7 @@ def line(event: str, **fields: object) -> bytes:
     return events.line(event, now_ms, {name.replace("_", "-"): value for name, value in fields.items()}).encode()
 
 
-def leave_journal(home: Path, writer: str, lines: bytes) -> None:
+def journal_of_the_dead(home: Path, writer: str, lines: bytes) -> None:
     """The journal of a process that has died."""
     child = os.fork()
     if not child:
@@ -131,11 +132,6 @@ def leave_journal(home: Path, writer: str, lines: bytes) -> None:
     os.waitpid(child, 0)
 
 
-@contextmanager
-def journal(home: Path, writer: str = "hand-1-1") -> Iterator[Journal]:
+def journal(home: Path, writer: str = "hand-1-1") -> AbstractContextManager[Journal]:
     """A journal that this test writes by hand: nothing is folded unless the test does it. Its owner lives in the block."""
-    made = Journal(str(home), writer, fsync=False)
-    try:
-        yield made
-    finally:
-        made.close()
+    return live_journal(home, writer)

@@ -10,7 +10,7 @@ import pytest
 
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.retention import MAX_AGENTS, MAX_OPEN_AGENTS, MAX_TOOLS
-from tests.system.processes import figures, journal, leave_journal, line, run_to_end, tool_line
+from tests.system.processes import figures, journal, journal_of_the_dead, line, run_to_end, tool_line
 
 MANY_AGENTS = """
 for number in range(int(sys.argv[1])):
@@ -122,7 +122,7 @@ def test_journals_go_when_they_are_read(home: Path) -> None:
     hub = Hub(str(home))
     for number in range(3):  # one generation late, and only when the owner was seen dead
         hub._watch._due = 0.0
-        leave_journal(home, f"nudge-1-{number}", tool_line("nudge"))
+        journal_of_the_dead(home, f"nudge-1-{number}", tool_line("nudge"))
         hub.fold(None)
     assert hub.read()["tools"]["a-tool"]["count"] == 280_000
     left = [name for name in os.listdir(home / "journal") if name.startswith("python-")]

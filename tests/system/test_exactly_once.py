@@ -23,8 +23,8 @@ from tests.system.processes import (
     figures,
     hear,
     journal,
+    journal_of_the_dead,
     kill,
-    leave_journal,
     line,
     tell,
     tool_line,
@@ -256,7 +256,7 @@ def test_a_fold_killed_while_it_tells_a_death_tells_it_once_in_the_end(home: Pat
     """The crash line is written by halves, or not at all, or its fold dies after it: one crash, and no figure is off."""
     for step in range(50):
         hub = tmp_path / f"hub-{step}"
-        leave_journal(hub, "dead-1-1", line("start", agent="a", run="dead-1-1.1") + tool_line(run="dead-1-1.1"))
+        journal_of_the_dead(hub, "dead-1-1", line("start", agent="a", run="dead-1-1.1") + tool_line(run="dead-1-1.1"))
         survived = fold_dying_at(hub, step)
         state = figures(hub)
         assert (step, state["runs"]["crashed"], counts(state)) == (step, 1, {"a": 1})

@@ -12,10 +12,11 @@ then cost per group, not per event.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from pyjama_metrics import histogram
+from pyjama_metrics import histogram, roll_ups
 from pyjama_metrics.event_fields import (
     ORIGIN,
     Event,
@@ -39,7 +40,6 @@ from pyjama_metrics.state import (
     new_agent,
     new_run,
     new_step,
-    new_tally,
     new_tool_tally,
     new_usage,
 )
@@ -81,11 +81,11 @@ def lose_sight(state: State, agent_id: str, run_id: str, time_ms: int) -> None:
 class _Group:
     """The executions of one tool by one run with one status, as gathered from a batch."""
 
-    __slots__ = ("count", "durations", "latest")
+    __slots__ = ("durations", "times", "undated")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.latest = 0
+        self.times: list[float] = []
+        self.undated = 0
         self.durations: list[float] = []
 
 
@@ -98,6 +98,9 @@ class _Folding:
         self.position = state["journals"].setdefault(journal, {"offset": 0, "lines": 0})
         self.line = self.position["lines"]
         self.groups: dict[tuple[Any, Any, Any, Any], _Group] = {}
+        self.times: dict[str, list[float]] = {}
+        self.usage: dict[tuple[str, str, str | None], Usage] = {}
+        self.requests: list[tuple[int, int, int | None]] = []
         self.touched: dict[str, Agent] = {}
         self.logs: list[dict[str, Any]] = []
 
@@ -115,11 +118,11 @@ class _Folding:
                     if group is None:
                         group = groups[key] = _Group()
                     time = event["time"]
-                    if group.latest < time <= MAX_TIME_MS:
-                        group.latest = int(time)
-                    elif not 0 <= time <= MAX_TIME_MS:
+                    if 0 <= time <= MAX_TIME_MS:
+                        group.times.append(time)
+                    else:
+                        group.undated += 1
                         self.problem("invalid-values")
-                    group.count += 1
                     duration = event.get("duration-ms")
                     if duration is not None:
                         group.durations.append(duration)
@@ -149,8 +152,9 @@ class _Folding:
 
     def add_groups(self) -> None:
         for (agent_id, run_id, tool, status), group in self.groups.items():
-            if not group.count or not are_names(agent_id, run_id, tool, status):
-                self.problem("invalid-values", group.count)
+            count = len(group.times) + group.undated
+            if not count or not are_names(agent_id, run_id, tool, status):
+                self.problem("invalid-values", count)
                 continue
             self.add_group(self.agent(agent_id), run_id, text_of(tool), status_class(status), group)
         self.groups.clear()
@@ -161,21 +165,23 @@ class _Folding:
             self.problem("invalid-values", len(group.durations) - len(usable))
         batch = histogram.empty()
         histogram.add_many(batch, usable)
-        tools = self.state["tools"]
+        count = len(group.times) + group.undated
+        latest = int(max(group.times)) if group.times else 0
+        tools, own = self.state["tools"], agent["tools"]
         if tool not in tools:
             tools[tool] = new_tool_tally()
-        for tool_tally in (self.state["global"], tools[tool]):
+        if tool not in own:
+            own[tool] = new_tool_tally()
+        for tool_tally in (self.state["global"], tools[tool], own[tool]):
             histogram.merge(tool_tally["histogram"], batch)
-            _add(tool_tally, kind, group, batch)
-        if tool not in agent["tools"]:
-            agent["tools"][tool] = new_tally()
-        _add(agent["tools"][tool], kind, group, batch)
-        _add(agent, kind, group, batch)
-        self.note_tool(agent, group.latest, tool)
+            _add(tool_tally, kind, count, latest, batch)
+        _add(agent, kind, count, latest, batch)
+        self.times.setdefault(kind, []).extend(group.times)
+        self.note_tool(agent, latest, tool)
         run = self.run_of(agent, run_id)
         if run is not None:
-            _add(run["tally"], kind, group, batch)
-            run["last-seen"] = max(run["last-seen"], group.latest)
+            _add(run["tally"], kind, count, latest, batch)
+            run["last-seen"] = max(run["last-seen"], latest)
 
     def note_tool(self, agent: Agent, time: int, tool: str) -> None:
         if (time, tool) > (agent["current-tool-time"], agent["current-tool"] or ""):
@@ -297,12 +303,10 @@ class _Folding:
         cost = None if cost is None else count_of(cost)
         agent, time = self.seen(event)
         self.touch_run(agent, event, time)
-        state = self.state
-        sums = [agent["tokens"], state["tokens"], state["models"].setdefault(text_of(event.get("model")), new_usage())]
-        if event.get("phase") is not None:
-            sums.append(state["phases"].setdefault(text_of(event["phase"]), new_usage()))
-        for usage in sums:
-            _add_usage(usage, counts, cost, estimated=event.get("tokens-are") == "estimated")
+        phase = event.get("phase")
+        key = event["agent"], text_of(event.get("model")), None if phase is None else text_of(phase)
+        _add_usage(self.usage.setdefault(key, new_usage()), counts, cost, estimated=event.get("tokens-are") == "estimated")
+        self.requests.append((time, sum(counts.values()), cost))
 
     def on_workflow(self, event: Event) -> None:
         agent, time = self.seen(event)
@@ -398,12 +402,43 @@ class _Folding:
 
     def finish(self) -> None:
         self.position["lines"] = self.line
+        # Here and not where a call is read: a row of the state that is not what it should be must raise, not count as an event
+        # that is no use.
+        self.add_usage()
+        self.roll_up()
         if self.logs:
             logs = self.state["recent-logs"] + self.logs
             logs.sort(key=_log_order)
             self.state["recent-logs"] = logs[-LOG_ENTRIES:]
         for agent in self.touched.values():
             settle(agent)
+
+    def add_usage(self) -> None:
+        state = self.state
+        for (agent_id, model, phase), usage in self.usage.items():
+            agent = self.touched[agent_id]
+            counts = [(key, count) for key, count in usage.items() if count]
+            rows = [(agent["models"], model), (state["models"], model)]
+            if phase is not None:
+                rows += [(agent["phases"], phase), (state["phases"], phase)]
+            for sums in [agent["tokens"], state["tokens"], *(usages.setdefault(name, new_usage()) for usages, name in rows)]:
+                for key, count in counts:
+                    sums[key] += count  # type: ignore[literal-required]
+
+    def roll_up(self) -> None:
+        series = self.state["roll-ups"]
+        for kind, times in self.times.items():
+            times.sort()  # nearly in order as they are, and mostly of one minute
+            start = 0
+            while start < len(times):
+                begin = int(times[start]) // roll_ups.MINUTE_MS * roll_ups.MINUTE_MS
+                end = bisect_left(times, begin + roll_ups.MINUTE_MS, start)
+                for target in roll_ups.at(series, begin):
+                    roll_ups.add_executions(target, kind, end - start)
+                start = end
+        for time, tokens, cost in self.requests:
+            for target in roll_ups.at(series, time):
+                roll_ups.add_request(target, tokens, cost)
 
 
 RULES: dict[str, Callable[[_Folding, Event], None]] = {
@@ -424,16 +459,18 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
 }
 
 
-def _add(tally: Tally | ToolTally | Agent, kind: str, group: _Group, batch: histogram.Histogram) -> None:
-    sums = cast(dict[str, Any], tally)
-    sums[kind] += group.count
+def _add(tally: Tally | ToolTally | Agent, kind: str, count: int, latest: int, batch: histogram.Histogram) -> None:
+    tally[kind] += count  # type: ignore[literal-required]
     if kind != "interrupted":
-        sums["count"] += group.count
-    sums["timed"] += batch["n"]
-    sums["total-us"] = min(sums["total-us"] + batch["sum-us"], histogram.LARGEST_SUM_US)
-    sums["total-duration"] = sums["total-us"] / 1000
-    if group.latest > sums["last-seen"]:
-        sums["last-seen"] = group.latest
+        tally["count"] += count
+    if batch["n"]:
+        tally["timed"] += batch["n"]
+        total = tally["total-us"] + batch["sum-us"]
+        # Once at the limit it stays there, whatever comes in which order.
+        tally["total-us"] = total if total < histogram.LARGEST_SUM_US else histogram.LARGEST_SUM_US
+        tally["total-duration"] = tally["total-us"] / 1000
+    if latest > tally["last-seen"]:
+        tally["last-seen"] = latest
 
 
 def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estimated: bool) -> None:

@@ -261,7 +261,7 @@ class Hub:
                 fold, and ``trouble`` says why.
             timeout: seconds to spend on being fresh.
             thorough: look at each row: what it lacks is filled in, and a value of a wrong type makes the snapshot unreadable.
-                Takes some 10 ms with hundreds of agents.
+                Takes tens of milliseconds with hundreds of agents.
 
         Raises:
             SnapshotUnreadable, FolderUnusable: there is a snapshot and it cannot be read.

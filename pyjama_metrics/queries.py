@@ -1,7 +1,8 @@
-"""What the state says: a typed view for the page, the JSON API and the command line.
+"""What the state says: typed views for the page, the JSON API and the command line.
 
 `dashboard` turns a state (the parsed ``metrics.json``) into the frozen dataclasses of `pyjama_metrics.views`,
-which `pyjama_metrics.views.as_json` turns into plain dictionaries with kebab-case keys.
+which `pyjama_metrics.views.as_json` turns into plain dictionaries with kebab-case keys. `DashboardRows` makes that JSON
+for one state after the other, and takes what did not change from the last one.
 
 Nothing here knows files or clocks. A state of an older version, with keys missing or of another type, is read
 as far as it goes: missing counts are 0, everything else that is missing is None.
@@ -9,163 +10,254 @@ as far as it goes: missing counts are 0, everything else that is missing is None
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyjama_metrics.activity import today_view
 from pyjama_metrics.events import OUTCOMES
-from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
+from pyjama_metrics.families import Member, member, members, subtrees
+from pyjama_metrics.needs import failing_of, in_order, needs, needs_of
+from pyjama_metrics.state import new_agent
+from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, total
 from pyjama_metrics.statuses import OPEN
+from pyjama_metrics.tallies import average_ms, metrics_view, runs_view, tool_view, usage_view, usage_views
 from pyjama_metrics.views import (
     AgentView,
     Dashboard,
     LogView,
-    MetricsView,
+    NeedView,
     Overview,
     ProblemsView,
-    RunsView,
-    ToolView,
-    UsageView,
+    SparkView,
+    SubtreeView,
+    as_json,
 )
 
-Table = Mapping[str, Any]
-"""An object of the state; `pyjama_metrics.state` has the exact types."""
+if TYPE_CHECKING:
+    from pyjama_metrics.recent import Failing, Recent, Spark
 
-_BUCKETS = frozenset(str(k) for k in range(bucket_of(SMALLEST_MS), bucket_of(LARGEST_MS) + 1))
 _ORDER = {"running": 0, "waiting": 1, "crashed": 2, "failed": 3, "unknown": 4, "stopped": 5, "completed": 6}
+_DAY_MS = 24 * 3600 * 1000
 
 
-def dashboard(state: Table, now_ms: int) -> Dashboard:
-    """The view of a whole state at ``now_ms`` (ms since the epoch)."""
-    agents = {name: agent_view(agent) for name, agent in _tables(state, "agents")}
+def dashboard(state: Table, now_ms: int, *, today_ms: int | None = None, recent: Recent | None = None) -> Dashboard:
+    """The view of a whole state.
+
+    Args:
+        state: a parsed ``metrics.json``.
+        now_ms: the time of looking, in ms since the epoch.
+        today_ms: local midnight, in ms since the epoch; that of UTC where None.
+        recent: what a tail of the journals remembers, where somebody keeps one.
+    """
+    families = subtrees(members(state))
+    agents = {
+        name: agent_view(agent, recent.spark(name) if recent else None, families.get(name))
+        for name, agent in tables(state, "agents")
+    }
     return Dashboard(
-        agents=dict(sorted(agents.items(), key=_by_urgency)),
+        agents=dict(sorted(agents.items(), key=lambda item: _urgency(item[0], item[1].status, item[1].last_seen))),
         metrics=metrics_view(state),
-        recent_logs=[log_view(entry) for entry in _list(state, "recent-logs") if isinstance(entry, Mapping)],
-        overview=overview(agents),
-        problems=problems_view(_table(state, "problems")),
-        generation=_count(state, "generation"),
-        updated=_positive(state, "updated"),
+        recent_logs=[log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)],
+        overview=overview(agent.status for agent in agents.values()),
+        needs=needs(state, now_ms, recent),
+        today=today_view(state, now_ms - now_ms % _DAY_MS if today_ms is None else today_ms),
+        recent=spark_view(recent.spark(None) if recent else None),
+        problems=problems_view(table_of(state, "problems")),
+        generation=count(state, "generation"),
+        updated=positive(state, "updated"),
         now=now_ms,
     )
 
 
-def metrics_view(state: Table) -> MetricsView:
-    """The figures of a whole state that belong to no single agent."""
-    tools = ((name, tool_view(tool)) for name, tool in _tables(state, "tools"))
-    return MetricsView(
-        global_=tool_view(_table(state, "global")),
-        tools=dict(sorted(tools, key=lambda item: (-item[1].count, item[0]))),
-        runs=runs_view(_table(state, "runs")),
-        tokens=usage_view(_table(state, "tokens")),
-    )
+class DashboardRows:
+    """Makes the JSON of `dashboard` for one state after the other, for whoever looks many times a second.
+
+    What is made from parts of the state that are equal to those of the last time is the very same object as in the last document:
+    whoever compares the two may skip it, and nobody may change it. The states must not be changed after they were given either;
+    parse each anew. With 500 agents of which one changed a document takes a fraction of the time that the first one takes.
+
+    An instance is for one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._agents: dict[str, _KeptAgent] = {}
+        self._rows: dict[str, dict[str, tuple[Any, Any]]] = {}
+        self._parts: dict[str, tuple[Any, Any]] = {}
+
+    def document(self, state: Table, now_ms: int, *, today_ms: int, recent: Recent | None = None) -> dict[str, Any]:
+        """What ``as_json(dashboard(…))`` of the same arguments is."""
+        agents = self._agents = self._renewed_agents(state, recent)
+        rows = {name: agent.row for name, agent in agents.items()}
+        tools = self._renewed_rows("tools", tables(state, "tools"), tool_view)
+        logs = [(text(entry, "id") or "", entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)]
+        quarters = table_of(state, "roll-ups").get("quarters")
+        return {
+            "agents": dict(sorted(rows.items(), key=lambda item: _urgency(item[0], item[1]["status"], item[1]["last-seen"]))),
+            "metrics": {
+                "global": self._part("global", state.get("global"), lambda: tool_view(table_of(state, "global"))),
+                "tools": dict(sorted(tools, key=lambda item: (-item[1]["count"], item[0]))),
+                "runs": self._part("runs", state.get("runs"), lambda: runs_view(table_of(state, "runs"))),
+                "tokens": self._part("tokens", state.get("tokens"), lambda: usage_view(table_of(state, "tokens"))),
+                "models": self._part("models", state.get("models"), lambda: usage_views(state, "models")),
+                "phases": self._part("phases", state.get("phases"), lambda: usage_views(state, "phases")),
+            },
+            "recent-logs": [row for _, row in self._renewed_rows("logs", logs, log_view)],
+            "overview": as_json(overview(row["status"] for row in rows.values())),
+            "needs": as_json(in_order((need for agent in agents.values() for need in agent.needs), now_ms)),
+            "today": self._part("today", (today_ms, quarters), lambda: today_view(state, today_ms)),
+            "recent": as_json(spark_view(recent.spark(None) if recent else None)),
+            "problems": self._part("problems", state.get("problems"), lambda: problems_view(table_of(state, "problems"))),
+            "generation": count(state, "generation"),
+            "updated": positive(state, "updated"),
+            "now": now_ms,
+        }
+
+    def _renewed_agents(self, state: Table, recent: Recent | None) -> dict[str, _KeptAgent]:
+        found = tables(state, "agents")
+        kept = {}
+        for name, agent in found:
+            known, source, failing = self._agents.get(name), _source_of(agent), failing_of(name, agent, recent)
+            if known is None or known.source != source or known.failing != failing:
+                known = _KeptAgent(source, failing, member(agent), needs_of(name, agent, failing), None, None, {})
+            kept[name] = known
+        families = subtrees({name: agent.member for name, agent in kept.items()})
+        for name, agent in found:
+            known, spark, subtree = kept[name], recent.spark(name) if recent else None, families.get(name)
+            if not known.row or known.spark != spark or known.subtree != subtree:
+                row = as_json(agent_view(agent, spark, subtree))
+                kept[name] = known._replace(spark=spark, subtree=subtree, row=row)
+        return kept
+
+    def _renewed_rows(
+        self, what: str, sources: Sequence[tuple[str, Table]], view: Callable[[Table], Any]
+    ) -> list[tuple[str, Any]]:
+        before = self._rows.get(what, {})
+        after = self._rows[what] = {}
+        rows = []
+        for name, source in sources:
+            known = before.get(name)
+            if known is None or known[0] != source:
+                known = (source, as_json(view(source)))
+            after[name] = known
+            rows.append((name, known[1]))
+        return rows
+
+    def _part(self, name: str, source: object, view: Callable[[], Any]) -> Any:
+        known = self._parts.get(name)
+        if known is None or known[0] != source:
+            known = self._parts[name] = source, as_json(view())
+        return known[1]
 
 
-def tool_view(tally: Table) -> ToolView:
-    """The view of one tool, or of ``global``."""
-    histogram = _histogram(_table(tally, "histogram"))
-    p50, p95, p99 = quantiles(histogram, (0.5, 0.95, 0.99)) if histogram else (None, None, None)
-    success, error = _count(tally, "success"), _count(tally, "error")
-    return ToolView(
-        count=_count(tally, "count"),
-        success=success,
-        error=error,
-        interrupted=_count(tally, "interrupted"),
-        total_duration=_number(tally, "total-duration") or 0.0,
-        success_rate=_ratio(success, success + error),
-        avg_duration_ms=_average_ms(tally),
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-        min_ms=histogram["min-ms"] if histogram else None,
-        max_ms=histogram["max-ms"] if histogram else None,
-        last_seen=_positive(tally, "last-seen"),
-    )
+class _KeptAgent(NamedTuple):
+    """What was made of an agent, and of what."""
+
+    source: tuple[Any, ...]
+    failing: Failing | None
+    member: Member
+    needs: list[NeedView]
+    spark: Spark | None
+    subtree: SubtreeView | None
+    row: dict[str, Any]
 
 
-def runs_view(counts: Table) -> RunsView:
-    """The view of run counts."""
-    completed, failed, crashed = (_count(counts, key) for key in ("completed", "failed", "crashed"))
-    return RunsView(
-        started=_count(counts, "started"),
-        completed=completed,
-        failed=failed,
-        crashed=crashed,
-        stopped=_count(counts, "stopped"),
-        success_rate=_ratio(completed, completed + failed + crashed),
-    )
+_NOT_IN_A_ROW = {"tools", "models", "phases", "messages", "labels", "spec", "total-us", "current-tool-time"}
+"""Of these neither a row nor a need tells anything, and they are the bulk of an agent: to compare them too would take four times
+as long.
+"""
+_SOURCE_KEYS = tuple(key for key in new_agent() if key not in _NOT_IN_A_ROW)
+_source: Callable[[Table], tuple[Any, ...]] = itemgetter(*_SOURCE_KEYS)
 
 
-def usage_view(usage: Table) -> UsageView:
-    """The view of model calls: of all agents, of one, of a model, of a phase."""
-    priced = _count(usage, "priced-requests")
-    kinds = [_count(usage, f"{kind}-tokens") for kind in ("input", "output", "cache-read", "cache-write")]
-    return UsageView(
-        requests=_count(usage, "requests"),
-        input_tokens=kinds[0],
-        output_tokens=kinds[1],
-        cache_read_tokens=kinds[2],
-        cache_write_tokens=kinds[3],
-        total_tokens=sum(kinds),
-        estimated_tokens=_count(usage, "estimated-tokens"),
-        # Where nothing was priced, 0 would be a claim.
-        cost_micros=_count(usage, "cost-micros") if priced else None,
-        priced_requests=priced,
-    )
+def _source_of(agent: Table) -> tuple[Any, ...]:
+    """Everything of an agent that its row and its needs are made of."""
+    try:
+        return _source(agent)
+    except KeyError:
+        return tuple(agent.get(key, _SOURCE_KEYS) for key in _SOURCE_KEYS)  # the last of these stands for a key that is missing
 
 
-def agent_view(agent: Table) -> AgentView:
-    """The view of one agent."""
-    last_error = _table(agent, "last-error")
-    counts = _table(agent, "run-counts")
-    success, error = _count(agent, "success"), _count(agent, "error")
+def agent_view(agent: Table, spark: Spark | None = None, subtree: SubtreeView | None = None) -> AgentView:
+    """The view of one agent.
+
+    Args:
+        agent: its part of the state.
+        spark: its executions of the last minutes, where somebody watched.
+        subtree: the agent with its descendants, where it has any.
+    """
+    last_error = table_of(agent, "last-error")
+    usage = usage_view(table_of(agent, "tokens"))
+    runs = dict(tables(agent, "runs"))
+    latest = runs.get(text(agent, "latest-run") or "", {})
+    waiting = [positive(run, "waiting-since") for run in runs.values() if text(run, "status") == "waiting"]
+    is_waiting = text(agent, "status") == "waiting"
+    counts = table_of(agent, "run-counts")
+    success, error = count(agent, "success"), count(agent, "error")
     return AgentView(
-        status=_text(agent, "status") or "unknown",
-        start_time=_positive(agent, "start-time"),
-        last_seen=_positive(agent, "last-seen"),
-        count=_count(agent, "count"),
+        status=text(agent, "status") or "unknown",
+        start_time=positive(agent, "start-time"),
+        end_time=positive(latest, "end-time"),
+        last_seen=positive(agent, "last-seen"),
+        count=count(agent, "count"),
         success=success,
         error=error,
-        interrupted=_count(agent, "interrupted"),
-        success_rate=_ratio(success, success + error),
-        avg_duration_ms=_average_ms(agent),
-        current_tool=_text(agent, "current-tool"),
-        current_step=_text(agent, "current-step"),
-        waiting_reason=_text(agent, "waiting-reason"),
-        parent=_text(agent, "parent"),
-        parent_agent=_text(agent, "parent-agent"),
-        source=_text(agent, "source"),
-        host=_text(agent, "host"),
-        pid=_positive(agent, "pid"),
-        errors=_count(agent, "errors"),
-        last_error=_text(last_error, "message"),
-        last_error_time=_positive(last_error, "time"),
-        tokens=usage_view(_table(agent, "tokens")).total_tokens,
-        runs_open=sum(_text(run, "status") in OPEN for _, run in _tables(agent, "runs")),
-        runs_started=_count(counts, "started"),
-        runs_completed=_count(counts, "completed"),
-        runs_failed=_count(counts, "failed"),
-        runs_crashed=_count(counts, "crashed"),
-        runs_stopped=_count(counts, "stopped"),
+        interrupted=count(agent, "interrupted"),
+        success_rate=ratio(success, success + error),
+        avg_duration_ms=average_ms(agent),
+        current_tool=text(agent, "current-tool"),
+        current_step=text(agent, "current-step"),
+        waiting_reason=text(agent, "waiting-reason"),
+        waiting_since=min((since for since in waiting if since), default=None) if is_waiting else None,
+        parent=text(agent, "parent"),
+        parent_agent=text(agent, "parent-agent"),
+        source=text(agent, "source"),
+        host=text(agent, "host"),
+        pid=positive(agent, "pid"),
+        cwd=text(agent, "cwd"),
+        tmux_pane=text(agent, "tmux-pane"),
+        errors=count(agent, "errors"),
+        last_error=text(last_error, "message"),
+        last_error_time=positive(last_error, "time"),
+        tokens=usage.total_tokens,
+        requests=usage.requests,
+        priced_requests=usage.priced_requests,
+        cost_micros=usage.cost_micros,
+        runs_open=sum(text(run, "status") in OPEN for run in runs.values()),
+        runs_started=count(counts, "started"),
+        runs_completed=count(counts, "completed"),
+        runs_failed=count(counts, "failed"),
+        runs_crashed=count(counts, "crashed"),
+        runs_stopped=count(counts, "stopped"),
+        recent=spark_view(spark),
+        subtree=subtree,
     )
+
+
+def spark_view(spark: Spark | None) -> SparkView | None:
+    """The view of the executions of the last minutes."""
+    if spark is None:
+        return None
+    return SparkView(until=spark.until_ms, step=spark.step_ms, executions=list(spark.executions), errors=list(spark.errors))
 
 
 def log_view(entry: Table) -> LogView:
     """The view of one entry of ``recent-logs``."""
     return LogView(
-        timestamp=_positive(entry, "timestamp"),
-        agent_id=_text(entry, "agent-id") or "",
-        tool=_text(entry, "tool"),
-        status=_text(entry, "status"),
-        event=_text(entry, "event"),
-        message=_text(entry, "message"),
-        run=_text(entry, "run"),
-        id=_text(entry, "id"),
+        timestamp=positive(entry, "timestamp"),
+        agent_id=text(entry, "agent-id") or "",
+        tool=text(entry, "tool"),
+        status=text(entry, "status"),
+        event=text(entry, "event"),
+        message=text(entry, "message"),
+        run=text(entry, "run"),
+        id=text(entry, "id"),
     )
 
 
-def overview(agents: Mapping[str, AgentView]) -> Overview:
+def overview(agent_statuses: Iterable[str]) -> Overview:
     """The agents counted by status; a status that is none of ours counts as unknown."""
-    statuses = [agent.status for agent in agents.values()]
+    statuses = list(agent_statuses)
     running, waiting, crashed = (statuses.count(status) for status in ("running", "waiting", "crashed"))
     finished = sum(status in OUTCOMES for status in statuses)
     return Overview(
@@ -181,76 +273,13 @@ def overview(agents: Mapping[str, AgentView]) -> Overview:
 def problems_view(problems: Table) -> ProblemsView:
     """The view of the problem counts; kinds that this version does not know are in the total."""
     return ProblemsView(
-        malformed_lines=_count(problems, "malformed-lines"),
-        unknown_events=_count(problems, "unknown-events"),
-        invalid_values=_count(problems, "invalid-values"),
-        lost_events=_count(problems, "lost-events"),
-        total=sum(_count(problems, kind) for kind in problems),
+        malformed_lines=count(problems, "malformed-lines"),
+        unknown_events=count(problems, "unknown-events"),
+        invalid_values=count(problems, "invalid-values"),
+        lost_events=count(problems, "lost-events"),
+        total=total(count(problems, kind) for kind in problems),
     )
 
 
-def _by_urgency(item: tuple[str, AgentView]) -> tuple[int, int, str]:
-    name, agent = item
-    return _ORDER.get(agent.status, _ORDER["unknown"]), -(agent.last_seen or 0), name
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def _average_ms(tally: Table) -> float | None:
-    """Mean duration of the timed executions; where nobody counted those, all are taken as timed."""
-    timed = _count(tally, "timed" if "timed" in tally else "count")
-    return _ratio(_number(tally, "total-duration") or 0.0, timed)
-
-
-def _histogram(table: Table) -> Histogram | None:
-    """The histogram that a table holds, or None when it holds no duration."""
-    low, high = _number(table, "min-ms"), _number(table, "max-ms")
-    n = _count(table, "n")
-    if n <= 0 or low is None or high is None:
-        return None
-    buckets = _table(table, "buckets")
-    return {
-        "n": n,
-        "zero": _count(table, "zero"),
-        "sum-us": _count(table, "sum-us"),
-        "min-ms": low,
-        "max-ms": high,
-        "buckets": {key: _count(buckets, key) for key in buckets if key in _BUCKETS},
-    }
-
-
-def _tables(table: Table, key: str) -> list[tuple[str, Table]]:
-    return [(name, value) for name, value in _table(table, key).items() if isinstance(value, Mapping)]
-
-
-def _table(table: Table, key: str) -> Table:
-    value = table.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(table: Table, key: str) -> list[Any]:
-    value = table.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _number(table: Table, key: str) -> float | None:
-    value = table.get(key)
-    # An infinity, which 1e999 is to some parsers, minus itself is not 0.
-    return value if isinstance(value, int | float) and value - value == 0 else None
-
-
-def _count(table: Table, key: str) -> int:
-    return int(_number(table, key) or 0)
-
-
-def _positive(table: Table, key: str) -> int | None:
-    """A time or a process number; the state has 0 where there is none yet."""
-    value = _count(table, key)
-    return value if value > 0 else None
-
-
-def _text(table: Table, key: str) -> str | None:
-    value = table.get(key)
-    return value if isinstance(value, str) else None
+def _urgency(name: str, status: str, last_seen: int | None) -> tuple[int, int, str]:
+    return _ORDER.get(status, _ORDER["unknown"]), -(last_seen or 0), name

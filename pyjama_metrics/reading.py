@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyjama_metrics import queries, recorder, views
+from pyjama_metrics.days import local_midnight
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.state import State
 
@@ -39,8 +40,8 @@ def get_dashboard_data() -> dict[str, Any]:
     """What the page shows, fresh: ``{"agents", "metrics", "recent-logs", …}`` (``docs/http.md``). Raises as `read_metrics`."""
     recorder.look_after_journal()
     hub = Hub()
-    state = hub.read()
-    data: dict[str, Any] = views.as_json(queries.dashboard(state, int(hub.clock() * 1000)))
+    state, now = hub.read(), hub.clock()
+    data: dict[str, Any] = views.as_json(queries.dashboard(state, int(now * 1000), today_ms=local_midnight(now)))
     return data
 
 

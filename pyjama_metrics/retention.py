@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from pyjama_metrics import histogram, roll_ups
 from pyjama_metrics.state import Agent, State, new_agent, new_run, new_state, new_tally
 from pyjama_metrics.statuses import OPEN
 
@@ -19,18 +20,29 @@ MAX_TOOLS = 500
 """Tools kept in ``tools``."""
 MAX_AGENT_TOOLS = 50
 """Tools kept of one agent."""
+MAX_AGENT_HISTOGRAMS = 500
+"""Histograms kept of the tools of all agents together, those of the tools used last: one has up to 1,000 bytes, the rest of a
+tally 200. An emptied one begins anew with the next execution, so it has the latest durations only."""
 MAX_MODELS = 200
+MAX_AGENT_MODELS = 20
+"""Models, and phases, kept of one agent."""
 MAX_FINISHED_RUNS = 5
 """Finished runs kept of one agent; all of its open ones stay, up to ``MAX_OPEN_RUNS``."""
 MAX_OPEN_RUNS = 100
 MAX_EARLIER_RUNS = 200
 """Finished runs kept of all agents together, besides the latest of each: with hundreds of agents the file would be megabytes."""
+MAX_MINUTES_MS = 75 * roll_ups.MINUTE_MS
+"""How far back the minutes of the roll-ups go: an hour, and what a reader needs to align it."""
+MAX_QUARTERS_MS = 50 * 3600 * 1000
+"""How far back the quarters go: today and yesterday, also on the day that has 25 hours."""
+MAX_SLICES = 250
+"""Slices kept of one series should the clock be put back; 50 hours touch 201 quarters, and events may be dated a little ahead."""
 MAX_AGE_MS = 7 * 24 * 3600 * 1000
 """A finished agent that was not seen for a week leaves."""
 
 
 def retain(state: State, now_ms: int) -> bool:
-    """Let go of what is beyond the limits, in place; whether anything went.
+    """Let go of what is beyond the limits, in place; whether anything went that ``evicted`` counts.
 
     Args:
         state: a state with its statuses worked out.
@@ -42,8 +54,13 @@ def retain(state: State, now_ms: int) -> bool:
             _retain_runs(state, agent)
         _drop(agent["tools"], MAX_AGENT_TOOLS)
         _drop(agent["messages"], MAX_AGENT_TOOLS)
+        _drop(agent["models"], MAX_AGENT_MODELS)
+        _drop(agent["phases"], MAX_AGENT_MODELS)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
+    _retain_histograms(state)
+    roll_ups.let_go(state["roll-ups"]["minutes"], now_ms - MAX_MINUTES_MS, MAX_SLICES)
+    roll_ups.let_go(state["roll-ups"]["quarters"], now_ms - MAX_QUARTERS_MS, MAX_SLICES)
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
     state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
     _drop(state["phases"], MAX_MODELS)
@@ -97,6 +114,22 @@ def _retain_earlier_runs(state: State) -> None:
         state["evicted"]["runs"] += 1
 
 
+def _retain_histograms(state: State) -> None:
+    """Empty the histograms of the tools that their agents used longest ago; the tallies stay, and tell how many were timed."""
+    if sum(len(agent["tools"]) for agent in state["agents"].values()) <= MAX_AGENT_HISTOGRAMS:
+        return
+    held = [
+        (tool["last-seen"], agent_id, name)
+        for agent_id, agent in state["agents"].items()
+        for name, tool in agent["tools"].items()
+        if tool["histogram"]["n"]
+    ]
+    if len(held) > MAX_AGENT_HISTOGRAMS:
+        held.sort(reverse=True)
+    for _, agent_id, name in held[MAX_AGENT_HISTOGRAMS:]:
+        state["agents"][agent_id]["tools"][name]["histogram"] = histogram.empty()
+
+
 def _retain_agents(state: State, now_ms: int) -> None:
     agents = state["agents"]
     finished = {name for name, agent in agents.items() if agent["status"] not in OPEN}
@@ -120,7 +153,9 @@ def _drop(rows: dict[str, Any], limit: int) -> int:
 
     def weight(name: str) -> tuple[int, int, str]:
         row = rows[name]
-        return (row, 0, name) if isinstance(row, int) else (row.get("last-seen", 0), row.get("count", 0), name)
+        if isinstance(row, int):
+            return row, 0, name
+        return row.get("last-seen", 0), row["count"] if "count" in row else row.get("requests", 0), name
 
     for name in sorted(rows, key=weight)[:excess]:
         del rows[name]

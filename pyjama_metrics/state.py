@@ -13,6 +13,8 @@ from typing import Any, TypedDict, cast
 
 from pyjama_metrics.events import FORMAT
 from pyjama_metrics.histogram import Histogram, empty
+from pyjama_metrics.roll_ups import RollUps, new_roll_ups, new_slice
+from pyjama_metrics.state_fields import time_key
 
 Usage = TypedDict(
     "Usage",
@@ -58,7 +60,7 @@ ToolTally = TypedDict(
         "histogram": Histogram,
     },
 )
-"""A tally with the distribution of its durations."""
+"""A tally with the distribution of its durations; an agent's tool may have lost that of older ones: ``n`` < ``timed`` then."""
 
 
 class Step(TypedDict):
@@ -124,7 +126,9 @@ Agent = TypedDict(
         "last-error": dict[str, Any] | None,
         "messages": dict[str, int],
         "tokens": Usage,
-        "tools": dict[str, Tally],
+        "models": dict[str, Usage],
+        "phases": dict[str, Usage],
+        "tools": dict[str, ToolTally],
         "run-counts": RunCounts,
         "runs": dict[str, Run],
         "latest-run": str | None,
@@ -156,6 +160,7 @@ State = TypedDict(
         "phases": dict[str, Usage],
         "messages": dict[str, int],
         "errors": int,
+        "roll-ups": RollUps,
         "recent-logs": list[dict[str, Any]],
         "evicted": dict[str, int],
         "problems": dict[str, int],
@@ -246,6 +251,8 @@ def new_agent() -> Agent:
         "last-error": None,
         "messages": {},
         "tokens": new_usage(),
+        "models": {},
+        "phases": {},
         "tools": {},
         "run-counts": new_run_counts(),
         "runs": {},
@@ -278,6 +285,7 @@ def new_state() -> State:
         "phases": {},
         "messages": {},
         "errors": 0,
+        "roll-ups": new_roll_ups(),
         "recent-logs": [],
         "evicted": {"agents": 0, "runs": 0, "tools": 0, "models": 0, "executions": 0},
         "problems": {"malformed-lines": 0, "unknown-events": 0, "invalid-values": 0, "lost-events": 0},
@@ -293,7 +301,7 @@ def accepted(value: object, *, thorough: bool) -> State | None:
 
     Args:
         value: what was parsed.
-        thorough: look at each row too, not only at the parts; with hundreds of agents that takes some 10 ms.
+        thorough: look at each row too, not only at the parts; with hundreds of agents that takes tens of milliseconds.
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT or not value.keys() >= _ESSENTIAL:
         return None
@@ -307,15 +315,21 @@ def _rows_fit(state: State) -> Iterator[bool]:
         for run in agent["runs"].values():
             yield _fits(run, _NEW_RUN) and _fits(run["tally"], _NEW_TALLY)
             yield from (_fits(step, _NEW_STEP) for step in run["steps"])
-        yield from (_fits(tally, _NEW_TALLY) for tally in agent["tools"].values())
-    for tool in [state["global"], *state["tools"].values()]:
-        yield _fits(tool, _NEW_TOOL) and _fits(tool["histogram"], _NEW_TOOL["histogram"])
-        yield _counts(tool["histogram"]["buckets"])
+        yield from (_tool_fits(tool) for tool in agent["tools"].values())
+        yield from (_fits(usage, _NEW_USAGE) for usage in [*agent["models"].values(), *agent["phases"].values()])
+    yield from (_tool_fits(tool) for tool in [state["global"], *state["tools"].values()])
+    yield _fits(state["roll-ups"], new_roll_ups())
+    for series in (state["roll-ups"]["minutes"], state["roll-ups"]["quarters"]):
+        yield from (time_key(key) is not None and _fits(each, _NEW_SLICE) for key, each in series.items())
     yield from (_fits(usage, _NEW_USAGE) for usage in [state["tokens"], *state["models"].values(), *state["phases"].values()])
     yield from (_fits(position, {"offset": 0, "lines": 0}) for position in state["journals"].values())
     yield from (_fits(entry, {"timestamp": 0, "id": ""}) and entry["id"][-1:].isdigit() for entry in state["recent-logs"])
     yield from (_counts(row) for row in (state["evicted"], state["problems"], state["messages"]))
     yield _fits(state["runs"], _NEW_COUNTS)
+
+
+def _tool_fits(tool: Any) -> bool:
+    return _fits(tool, _NEW_TOOL) and _fits(tool["histogram"], _NEW_TOOL["histogram"]) and _counts(tool["histogram"]["buckets"])
 
 
 def _fits(row: Any, usual: Any) -> bool:
@@ -340,4 +354,4 @@ def _counts(row: dict[str, int]) -> bool:
 
 _ESSENTIAL = frozenset({"agents", "global", "tools", "journals"})
 _NEW_STATE, _NEW_AGENT, _NEW_RUN, _NEW_STEP, _NEW_TALLY = new_state(), new_agent(), new_run(), new_step(""), new_tally()
-_NEW_TOOL, _NEW_USAGE, _NEW_COUNTS = new_tool_tally(), new_usage(), new_run_counts()
+_NEW_TOOL, _NEW_USAGE, _NEW_COUNTS, _NEW_SLICE = new_tool_tally(), new_usage(), new_run_counts(), new_slice()

@@ -26,6 +26,7 @@ class ToolView:
     interrupted: int = field(metadata=says("Executions that somebody stopped; they are not in count"))
     total_duration: float = field(metadata=says("Sum of the measured durations, in ms"))
     success_rate: float | None = field(metadata=says("success / (success + error), from 0 to 1"))
+    error_rate: float | None = field(metadata=says("error / (success + error), from 0 to 1"))
     avg_duration_ms: float | None = field(metadata=says("Mean of the measured durations, in ms"))
     p50_ms: float | None = field(metadata=says("Half of the measured durations were at most this, in ms"))
     p95_ms: float | None = field(metadata=says("95 % of the measured durations were at most this, in ms"))
@@ -70,6 +71,36 @@ class MetricsView:
     tools: dict[str, ToolView] = field(metadata=says("Executions by tool, most executions first"))
     runs: RunsView = field(metadata=says("Runs of all agents"))
     tokens: UsageView = field(metadata=says("Model calls of all agents"))
+    models: dict[str, UsageView] = field(metadata=says("Model calls by model, most tokens first"))
+    phases: dict[str, UsageView] = field(metadata=says("Model calls by phase of the work, most tokens first"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkView:
+    """Executions of the last five minutes in which there were any. It says the same until the next execution: who
+    shows it later shifts it.
+    """
+
+    until: int = field(metadata=says("End of the last slot, in ms since the epoch"))
+    step: int = field(metadata=says("Length of a slot, in ms"))
+    executions: list[int] = field(
+        metadata=says("Executions of each slot, oldest first, interrupted ones too; none before the first")
+    )
+    errors: list[int] = field(metadata=says("Failed executions of each slot"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtreeView:
+    """An agent and all its descendants, added up."""
+
+    agents: int = field(metadata=says("Agents in the subtree, the parent too"))
+    count: int = field(metadata=says("Tool executions with an outcome: success + error"))
+    error: int = field(metadata=says("Tool executions that failed"))
+    errors: int = field(metadata=says("Errors that came with a text: of the agents themselves and of their tools"))
+    tokens: int = field(metadata=says("Tokens of all kinds"))
+    requests: int = field(metadata=says("Model calls"))
+    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
+    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +109,7 @@ class AgentView:
 
     status: str = field(metadata=says("running, waiting, completed, failed, crashed, stopped or unknown"))
     start_time: int | None = field(metadata=says("Start of the latest run, in ms since the epoch"))
+    end_time: int | None = field(metadata=says("End of the latest run, in ms since the epoch; none while it is open"))
     last_seen: int | None = field(metadata=says("Time of the latest event, in ms since the epoch"))
     count: int = field(metadata=says("Tool executions with an outcome: success + error"))
     success: int = field(metadata=says("Tool executions that succeeded"))
@@ -88,21 +120,29 @@ class AgentView:
     current_tool: str | None = field(metadata=says("Tool at work, or the latest one"))
     current_step: str | None = field(metadata=says("Step of the workflow at work"))
     waiting_reason: str | None = field(metadata=says("What the agent waits for"))
+    waiting_since: int | None = field(metadata=says("Since when the agent waits, in ms since the epoch"))
     parent: str | None = field(metadata=says("Run that started the latest run"))
     parent_agent: str | None = field(metadata=says("Agent that started the latest run"))
     source: str | None = field(metadata=says("How the latest run was recorded: python, shell, an integration"))
     host: str | None = field(metadata=says("Machine of the latest run"))
     pid: int | None = field(metadata=says("Process of the latest run, on its machine"))
+    cwd: str | None = field(metadata=says("Folder in which the latest run began"))
+    tmux_pane: str | None = field(metadata=says("tmux pane of the latest run, such as %3"))
     errors: int = field(metadata=says("Errors that came with a text: of the agent itself and of its tools"))
     last_error: str | None = field(metadata=says("Text of the latest reported error"))
     last_error_time: int | None = field(metadata=says("Time of the latest reported error, in ms since the epoch"))
     tokens: int = field(metadata=says("Tokens of all kinds"))
+    requests: int = field(metadata=says("Model calls"))
+    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
+    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
     runs_open: int = field(metadata=says("Runs that are running or waiting now"))
     runs_started: int = field(metadata=says("Runs that began"))
     runs_completed: int = field(metadata=says("Runs that ended well"))
     runs_failed: int = field(metadata=says("Runs that ended with an error"))
     runs_crashed: int = field(metadata=says("Runs whose process died without a word"))
     runs_stopped: int = field(metadata=says("Runs that somebody stopped"))
+    recent: SparkView | None = field(metadata=says("Executions of the last minutes; none where nobody watched or nothing ran"))
+    subtree: SubtreeView | None = field(metadata=says("The agent with its descendants; none where it has no children"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +183,35 @@ class ProblemsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NeedView:
+    """An agent that needs a person."""
+
+    agent_id: str = field(metadata=says("The agent"))
+    kind: str = field(metadata=says("waiting, repeating, failed or crashed"))
+    reason: str | None = field(metadata=says("What it waits for, or what went wrong, in the words of whoever recorded it"))
+    since: int | None = field(metadata=says("Since when, in ms since the epoch"))
+    tool: str | None = field(metadata=says("The tool whose calls fail again and again; none for the other kinds"))
+    times: int | None = field(metadata=says("How often they failed since anything succeeded; none for the other kinds"))
+    run: str | None = field(metadata=says("The run"))
+    tmux_pane: str | None = field(metadata=says("tmux pane of the run, such as %3"))
+    command: str | None = field(metadata=says("Shell command that brings one to that pane"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodayView:
+    """What happened since midnight, by the quarters of an hour in the file."""
+
+    since: int = field(metadata=says("Midnight where the hub is, in ms since the epoch"))
+    count: int = field(metadata=says("Tool executions with an outcome: success + error"))
+    success: int = field(metadata=says("Tool executions that succeeded"))
+    error: int = field(metadata=says("Tool executions that failed"))
+    requests: int = field(metadata=says("Model calls"))
+    tokens: int = field(metadata=says("Tokens of all kinds"))
+    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
+    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
     """Everything that the first page shows."""
 
@@ -150,25 +219,173 @@ class Dashboard:
     metrics: MetricsView = field(metadata=says("Figures of all agents together"))
     recent_logs: list[LogView] = field(metadata=says("The latest log lines, newest last"))
     overview: Overview = field(metadata=says("Agents by status"))
+    needs: list[NeedView] = field(metadata=says("Agents that need a person: those that are held up, then those that ended badly"))
+    today: TodayView = field(metadata=says("Figures since midnight"))
+    recent: SparkView | None = field(metadata=says("Executions of all agents in the last minutes; none where nobody watched"))
     problems: ProblemsView = field(metadata=says("What could not be counted"))
     generation: int = field(metadata=says("How often the file was written; it grows with each change"))
     updated: int | None = field(metadata=says("Time of the latest change, in ms since the epoch"))
     now: int = field(metadata=says("Time of this answer, in ms since the epoch, on the clock of the hub"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One step of a run's workflow."""
+
+    id: str = field(metadata=says("Name of the step"))
+    status: str = field(metadata=says("pending, running, completed, failed or stopped"))
+    started: int | None = field(metadata=says("Latest start, in ms since the epoch"))
+    ended: int | None = field(metadata=says("Latest end, in ms since the epoch; none while it runs"))
+    duration_ms: float | None = field(metadata=says("From the latest start to its end, in ms; none while it runs"))
+    attempts: int = field(metadata=says("How often the step began"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run of an agent."""
+
+    id: str = field(metadata=says("Name of the run"))
+    agent_id: str = field(metadata=says("The agent that ran"))
+    status: str = field(metadata=says("running, waiting, completed, failed, crashed, stopped or unknown"))
+    start_time: int | None = field(metadata=says("Start, in ms since the epoch"))
+    end_time: int | None = field(metadata=says("End, in ms since the epoch; none while it is open"))
+    last_seen: int | None = field(metadata=says("Time of the latest event, in ms since the epoch"))
+    duration_ms: float | None = field(metadata=says("From start to end, in ms; none while it is open"))
+    error: str | None = field(metadata=says("Text of the error that ended it"))
+    waiting_reason: str | None = field(metadata=says("What it waits for"))
+    waiting_since: int | None = field(metadata=says("Since when it waits, in ms since the epoch"))
+    count: int = field(metadata=says("Tool executions with an outcome: those that succeeded and those that failed"))
+    success: int = field(metadata=says("Tool executions that succeeded"))
+    error_count: int = field(metadata=says("Tool executions that failed"))
+    interrupted: int = field(metadata=says("Tool executions that somebody stopped; they are not in count"))
+    success_rate: float | None = field(metadata=says("Succeeded / (succeeded + failed) tool executions, from 0 to 1"))
+    steps: list[StepView] = field(metadata=says("Steps of the workflow, in its order"))
+    parent: str | None = field(metadata=says("Run that started this one"))
+    source: str | None = field(metadata=says("How it was recorded: python, shell, an integration"))
+    host: str | None = field(metadata=says("Machine"))
+    pid: int | None = field(metadata=says("Process, on its machine"))
+    cwd: str | None = field(metadata=says("Folder in which it began"))
+    labels: dict[str, str] = field(metadata=says("Labels that its start was given"))
+    tmux_pane: str | None = field(metadata=says("tmux pane, such as %3"))
+    command: str | None = field(metadata=says("Shell command that brings one to that pane"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketView:
+    """One bar of a histogram."""
+
+    from_ms: float = field(metadata=says("The durations are longer than this, in ms"))
+    to_ms: float = field(metadata=says("The durations are at most this, in ms"))
+    count: int = field(metadata=says("How many durations"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentToolView(ToolView):
+    """Executions of one tool by one agent."""
+
+    histogram: list[BucketView] = field(metadata=says("The measured durations, as bars side by side"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorView:
+    """One error that came with a text."""
+
+    time: int | None = field(metadata=says("When, in ms since the epoch"))
+    message: str = field(metadata=says("The text"))
+    tool: str | None = field(metadata=says("The tool that failed; none for an error of the agent itself"))
+    run: str | None = field(metadata=says("The run"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDetail:
+    """Everything about one agent."""
+
+    agent_id: str = field(metadata=says("The agent"))
+    agent: AgentView = field(metadata=says("Its figures"))
+    runs: list[RunView] = field(metadata=says("Its runs that the file holds, newest first"))
+    tools: dict[str, AgentToolView] = field(metadata=says("Its executions by tool, most executions first"))
+    models: dict[str, UsageView] = field(metadata=says("Its model calls by model, most tokens first"))
+    phases: dict[str, UsageView] = field(metadata=says("Its model calls by phase of the work, most tokens first"))
+    messages: dict[str, int] = field(metadata=says("Messages by role"))
+    errors: list[ErrorView] = field(metadata=says("Its latest errors, newest first"))
+    recent_logs: list[LogView] = field(metadata=says("Its lines among the latest of the log, newest last"))
+    parent_agent: str | None = field(metadata=says("Agent that started the latest run"))
+    children: list[str] = field(metadata=says("Agents whose latest run it started"))
+    labels: dict[str, str] = field(metadata=says("Labels of the latest run"))
+    spec: Any = field(metadata=says("What the latest run's start told about its task; none if nothing"))
+    now: int = field(metadata=says("Time of this answer, in ms since the epoch, on the clock of the hub"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionView:
+    """One tool execution."""
+
+    start: int = field(metadata=says("When it began, in ms since the epoch; its end where no duration is known"))
+    duration_ms: float | None = field(metadata=says("How long it took, in ms"))
+    tool: str = field(metadata=says("The tool"))
+    status: str = field(metadata=says("Status in the words of whoever recorded it"))
+    outcome: str = field(metadata=says("success, error or interrupted"))
+    error: str | None = field(metadata=says("Text of the error"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """One run with its single tool executions, as far as the dashboard saw them."""
+
+    run: RunView = field(metadata=says("The run"))
+    executions: list[ExecutionView] = field(metadata=says("Its latest executions, by their start"))
+    let_go: int = field(metadata=says("How many further executions were counted that are not in the list"))
+    seen_since: int | None = field(metadata=says("From when on the dashboard saw single executions, in ms since the epoch"))
+    now: int = field(metadata=says("Time of this answer, in ms since the epoch, on the clock of the hub"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityView:
+    """What all agents did in the slices of a span of time. Nothing is known before known_from: there it is null."""
+
+    from_: int = field(metadata=says("Begin of the first slice, in ms since the epoch"))
+    to: int = field(metadata=says("End of the span, in ms since the epoch; the last slice may end later"))
+    step: int = field(metadata=says("Length of a slice, in ms"))
+    source: str = field(metadata=says("memory, file or none: where the figures are from"))
+    known_from: int | None = field(metadata=says("From when on there are figures, in ms since the epoch"))
+    note: str | None = field(metadata=says("What is not known, in a sentence"))
+    times: list[int] = field(metadata=says("Begin of each slice, in ms since the epoch"))
+    success: list[int | None] = field(metadata=says("Tool executions that succeeded, by slice"))
+    error: list[int | None] = field(metadata=says("Tool executions that failed, by slice"))
+    interrupted: list[int | None] = field(metadata=says("Tool executions that somebody stopped, by slice"))
+    requests: list[int | None] = field(metadata=says("Model calls, by slice"))
+    tokens: list[int | None] = field(metadata=says("Tokens of all kinds, by slice"))
+    cost_micros: list[int | None] = field(
+        metadata=says("Reported cost in millionths of a dollar, by slice; null where nothing reported one")
+    )
+
+
 def as_json(view: Any) -> Any:
     """A view as plain dictionaries, lists and values: ``avg_duration_ms`` becomes ``avg-duration-ms``.
 
     An underscore at the end is dropped: ``global`` without it is a word of Python. The keys of dictionaries,
-    names of agents and tools, stay as they are.
+    names of agents and tools, stay as they are. A field that may hold anything is JSON as it is, and not copied.
     """
-    if is_dataclass(view):
-        return {json_name(each.name): as_json(getattr(view, each.name)) for each in fields(view)}
-    if isinstance(view, dict):
-        return {key: as_json(value) for key, value in view.items()}
-    if isinstance(view, list | tuple):
-        return [as_json(value) for value in view]
-    return view
+    kind = type(view)
+    if kind is dict:
+        return {key: value if type(value) in _VALUES else as_json(value) for key, value in view.items()}
+    if kind is list:
+        return [value if type(value) in _VALUES else as_json(value) for value in view]
+    columns = _COLUMNS.get(kind)
+    if columns is None:
+        if not is_dataclass(view):
+            return view
+        columns = _COLUMNS[kind] = [(each.name, json_name(each.name), each.type == "Any") for each in fields(view)]
+    return {
+        key: value if type(value := getattr(view, name)) in _VALUES or is_anything else as_json(value)
+        for name, key, is_anything in columns
+    }
+
+
+_VALUES = frozenset({str, int, float, bool, type(None)})
+
+_COLUMNS: dict[type, list[tuple[str, str, bool]]] = {}
+"""The fields of the classes of views that were seen: to ask a class each time takes longer than all the rest."""
 
 
 def json_name(field_name: str) -> str:

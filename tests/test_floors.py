@@ -18,12 +18,35 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 
 FLOORS = (
     ("words", ("version", "errors", "events", "problems", "settings")),
-    ("pure", ("histogram", "state", "statuses", "event_fields", "retention", "fold", "views", "queries")),
+    (
+        "pure",
+        (
+            "histogram",
+            "state",
+            "statuses",
+            "event_fields",
+            "retention",
+            "fold",
+            "views",
+            "queries",
+            "patches",
+            "roll_ups",
+            "state_fields",
+            "tallies",
+            "families",
+            "needs",
+            "recent",
+            "agent_details",
+            "activity",
+        ),
+    ),
     ("storage", ("storage", "storage.*")),
     (
         "hub",
         (
+            "days",
             "deaths",
+            "tail",
             "hub",
             "checks",
             "background",
@@ -46,7 +69,7 @@ ROOMS = {
     "orjson": ("storage.json",),
     "platformdirs": ("storage.places",),
     "watchdog": ("dashboard.watcher",),
-    "waitress": ("dashboard.server",),
+    "waitress": ("dashboard.server", "dashboard.connections", "dashboard.arrivals"),
     "flask": ("dashboard.app",),
     "werkzeug": ("dashboard.app",),
 }

@@ -8,6 +8,7 @@ import pytest
 
 from pyjama_metrics.events import MAX_STEPS
 from pyjama_metrics.fold import LOG_ENTRIES, fold, lose_sight
+from pyjama_metrics.roll_ups import new_slice
 from pyjama_metrics.state import Agent, Run, State, new_run_counts, new_usage
 from pyjama_metrics.storage import json
 from tests.journals import event, folded, tool
@@ -47,7 +48,7 @@ def test_an_execution_counts_for_the_tool_the_agent_its_run_and_all() -> None:
     for tally in (state["global"], state["tools"]["t"], agent(state), agent(state)["tools"]["t"], run(state)["tally"]):
         assert figures(tally) == (2, 1, 1, 1, 2, 4000, 4)
         assert tally["total-duration"] == 4.0
-    assert state["global"]["histogram"] == state["tools"]["t"]["histogram"]
+    assert state["global"]["histogram"] == state["tools"]["t"]["histogram"] == agent(state)["tools"]["t"]["histogram"]
     assert (state["global"]["histogram"]["n"], state["global"]["histogram"]["max-ms"]) == (2, 2.5)
 
 
@@ -297,9 +298,9 @@ def test_model_calls_are_summed_by_agent_model_phase_and_in_all() -> None:
     state = folded(*calls)
     expected = {"requests": 2, "input-tokens": 30, "output-tokens": 1, "cache-read-tokens": 2, "cache-write-tokens": 3}
     expected |= {"estimated-tokens": 25, "cost-micros": 5, "priced-requests": 1}
-    assert agent(state)["tokens"] == state["tokens"] == state["models"]["m"] == expected
+    assert agent(state)["tokens"] == state["tokens"] == state["models"]["m"] == agent(state)["models"]["m"] == expected
     plan = {**new_usage(), "requests": 1, "input-tokens": 10, "output-tokens": 1, "cost-micros": 5, "priced-requests": 1}
-    assert state["phases"] == {"plan": plan}
+    assert state["phases"] == agent(state)["phases"] == {"plan": plan}
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, "7", 10**13, []])
@@ -307,6 +308,26 @@ def test_a_model_call_with_an_impossible_count_is_told_and_not_summed(count: obj
     """Half a sum would look like a whole one."""
     state = folded(event("llm", model="m", input_tokens=5, output_tokens=count))
     assert (state["tokens"], state["models"], state["problems"]["invalid-values"]) == (new_usage(), {}, 1)
+
+
+def test_executions_and_model_calls_are_in_the_slices_of_their_own_times() -> None:
+    """Whatever the order of the lines, and to the millisecond."""
+    late, early = tool(900_000, status="error"), tool(899_999.9, status="cancelled")  # type: ignore[arg-type]
+    state = folded(late, tool(840_000), early, event("llm", 840_000, input_tokens=7, output_tokens=1, cost_micros=3))
+    first, second = new_slice(), {**new_slice(), "count": 1, "error": 1}
+    first |= {"count": 1, "success": 1, "interrupted": 1, "requests": 1, "tokens": 8, "priced-requests": 1, "cost-micros": 3}
+    assert state["roll-ups"] == {
+        "minutes": {"840000": first, "900000": second},
+        "quarters": {"0": first, "900000": second},
+    }
+
+
+@pytest.mark.parametrize("time", [-5, 10**18])
+def test_an_execution_at_no_time_counts_and_is_in_no_slice(time: int) -> None:
+    """It happened, but nobody knows when."""
+    state = folded(tool(time), tool(5))
+    assert (state["global"]["count"], state["problems"]["invalid-values"]) == (2, 1)
+    assert [each["count"] for each in state["roll-ups"]["minutes"].values()] == [1]
 
 
 def test_messages_and_errors_are_counted() -> None:

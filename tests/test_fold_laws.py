@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pyjama_metrics import histogram
 from pyjama_metrics.events import status_class
 from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import cleared, retain
+from pyjama_metrics.roll_ups import STEPS
 from pyjama_metrics.state import State, new_state
 from pyjama_metrics.storage import json
 from tests.journals import Event, event, folded, tool
 
 AGENTS = st.sampled_from(["planner", "coder"])
 TOOLS = st.sampled_from(["read", "write"])
-TIMES = st.integers(0, 6)
+TIMES = st.integers(0, 6) | st.sampled_from([59_999, 60_000, 61_000, 899_999, 900_000, 7_200_001])
 STATUSES = st.sampled_from(["ok", "error", "cancelled", "timeout"])
 DURATIONS = st.one_of(st.none(), st.floats(0, 1e6), st.sampled_from([-1.0, 1e11, 0.0, 5]))
 WRITERS = ("w1", "w2", "w3")
+TOKENS = {"input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens"}
 RUNS = st.sampled_from([f"{writer}.{number}" for writer in WRITERS for number in (1, 2)])
 
 SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -35,7 +38,14 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "crash": {},
     "message": {"role": st.sampled_from(["user", "assistant"])},
     "error": {"message": st.sampled_from(["m1", "m2"])},
-    "llm": {"model": st.sampled_from(["m", "n"]), "input_tokens": st.integers(0, 99), "phase": st.none() | st.just("plan")},
+    "llm": {
+        "model": st.sampled_from(["m", "n"]),
+        "input_tokens": st.integers(0, 99),
+        "cache_read_tokens": st.none() | st.integers(0, 99),
+        "tokens_are": st.sampled_from([None, "estimated"]),
+        "cost_micros": st.none() | st.integers(0, 99),
+        "phase": st.none() | st.sampled_from(["plan", "work"]),
+    },
     "workflow": {"steps": st.lists(st.sampled_from("xyz"), max_size=3)},
     "step-start": {"step": st.sampled_from("xyz")},
     "step-complete": {"step": st.sampled_from("xyz"), "status": STATUSES},
@@ -152,6 +162,45 @@ def test_the_totals_equal_a_naive_count(recorded: dict[str, list[Event]]) -> Non
         assert +found == expected
     assert state["global"]["count"] == sum(n for (_, kind), n in by_tool.items() if kind != "interrupted")
     assert state["global"]["count"] == state["global"]["success"] + state["global"]["error"]
+
+
+@given(journals(RUNS | st.none()))
+def test_the_slices_of_time_add_up_to_the_totals(recorded: dict[str, list[Event]]) -> None:
+    """Minutes and quarters alike, while none was let go; and each execution is in the slice of its own time."""
+    state = new_state()
+    for name, body in recorded.items():
+        fold(state, name, body)
+    tokens = sum(count for key, count in state["tokens"].items() if key in TOKENS)
+    totals = {key: state["global"][key] for key in ("count", "success", "error", "interrupted")}  # type: ignore[literal-required]
+    totals |= {key: state["tokens"][key] for key in ("requests", "priced-requests", "cost-micros")}  # type: ignore[literal-required]
+    executions = [one["time"] for body in recorded.values() for one in body if one["event"] == "tool"]
+    for name, step in STEPS.items():
+        series = state["roll-ups"][name]  # type: ignore[literal-required]
+        summed = sum((Counter(each) for each in series.values()), Counter())
+        assert summed == +Counter({**totals, "tokens": tokens})
+        by_slice = {begin: each["count"] + each["interrupted"] for begin, each in series.items()}
+        assert +Counter(by_slice) == Counter(str(time // step * step) for time in executions)
+
+
+@given(journals(RUNS | st.none()))
+def test_what_the_agents_did_adds_up_to_what_all_did(recorded: dict[str, list[Event]]) -> None:
+    """Model calls by model and phase, and the durations of each tool, to the bucket."""
+    state = new_state()
+    for name, body in recorded.items():
+        fold(state, name, body)
+    agents = state["agents"].values()
+    for kind in ("models", "phases"):
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for agent in agents:
+            for name, usage in agent[kind].items():  # type: ignore[literal-required]
+                found[name].update(usage)
+        assert found == state[kind]  # type: ignore[literal-required]
+    for name, tool_tally in state["tools"].items():
+        whole = histogram.empty()
+        for agent in agents:
+            if name in agent["tools"]:
+                histogram.merge(whole, agent["tools"][name]["histogram"])
+        assert whole == tool_tally["histogram"]
 
 
 @given(journals(RUNS | st.none()))

@@ -8,13 +8,18 @@ from pyjama_metrics import retention
 from pyjama_metrics.fold import fold
 from pyjama_metrics.retention import (
     MAX_AGE_MS,
+    MAX_AGENT_HISTOGRAMS,
+    MAX_AGENT_MODELS,
     MAX_AGENT_TOOLS,
     MAX_AGENTS,
     MAX_EARLIER_RUNS,
     MAX_FINISHED_RUNS,
+    MAX_MINUTES_MS,
     MAX_MODELS,
     MAX_OPEN_AGENTS,
     MAX_OPEN_RUNS,
+    MAX_QUARTERS_MS,
+    MAX_SLICES,
     MAX_TOOLS,
     cleared,
     retain,
@@ -122,7 +127,68 @@ def test_tools_models_phases_and_roles_are_bounded() -> None:
     assert "t0" not in state["agents"]["a"]["tools"]
     assert (len(state["models"]), len(state["phases"]), len(state["messages"])) == (MAX_MODELS, MAX_MODELS, MAX_AGENT_TOOLS)
     assert state["messages"]["r0"] == 2
-    assert len(state["agents"]["a"]["messages"]) <= MAX_AGENT_TOOLS
+    agent = state["agents"]["a"]
+    assert len(agent["messages"]) <= MAX_AGENT_TOOLS
+    assert len(agent["models"]) == len(agent["phases"]) == MAX_AGENT_MODELS
+
+
+def test_of_the_models_of_an_agent_those_called_most_stay() -> None:
+    """The totals of the agent keep the rest."""
+    calls = [event("llm", NOW, model=f"m{number:02}") for number in range(MAX_AGENT_MODELS + 2)]
+    state = folded(*calls, event("llm", NOW, model="m00"))
+    retain(state, NOW)
+    agent = state["agents"]["a"]
+    assert set(agent["models"]) == {"m00", *(f"m{number:02}" for number in range(3, MAX_AGENT_MODELS + 2))}
+    assert agent["tokens"]["requests"] == MAX_AGENT_MODELS + 3
+
+
+def used_tools(count: int) -> list[dict[str, object]]:
+    """Tools used by a hundred agents, the first longest ago, for one millisecond each."""
+    return [tool(NOW + n, f"agent {n % 100}", f"t{n // 100}", duration_ms=1.0) for n in range(count)]
+
+
+def test_histograms_of_the_tools_of_agents_are_bounded_and_those_used_last_stay() -> None:
+    """The tallies stay, so that a reader sees how many durations a histogram lacks; those of all agents are whole."""
+    state = folded(*used_tools(MAX_AGENT_HISTOGRAMS + 5))
+    retain(state, NOW)
+    tallies = {(name, used): row for name, agent in state["agents"].items() for used, row in agent["tools"].items()}
+    assert {key for key, row in tallies.items() if row["histogram"]["n"] < row["timed"]} == {
+        (f"agent {n}", "t0") for n in range(5)
+    }
+    assert {row["timed"] for row in tallies.values()} == {1}
+    assert state["tools"]["t0"]["histogram"]["n"] == 100
+
+
+def test_a_histogram_that_was_emptied_begins_anew_with_the_next_execution() -> None:
+    """It tells of the latest durations, and that it is a part."""
+    state = folded(*used_tools(MAX_AGENT_HISTOGRAMS + 5))
+    retain(state, NOW)
+    fold(state, "w.0.jsonl", [tool(NOW + 10_000, "agent 0", "t0", duration_ms=64.0)])
+    retain(state, NOW)
+    row = state["agents"]["agent 0"]["tools"]["t0"]
+    assert (row["timed"], row["total-us"]) == (2, 65_000)
+    assert row["histogram"] == {"n": 1, "zero": 0, "sum-us": 64_000, "min-ms": 64.0, "max-ms": 64.0, "buckets": {"192": 1}}
+
+
+def test_slices_of_time_leave_when_they_are_old() -> None:
+    """Minutes sooner than quarters; the totals keep what they counted."""
+    ages = (MAX_QUARTERS_MS + 1, MAX_QUARTERS_MS, MAX_MINUTES_MS + 1, MAX_MINUTES_MS, 0)
+    state = folded(*[tool(NOW - age) for age in ages])
+    retain(state, NOW)
+    series = state["roll-ups"]
+    assert {name: sum(each["count"] for each in series[name].values()) for name in ("minutes", "quarters")} == {  # type: ignore[literal-required]
+        "minutes": 2,
+        "quarters": 4,
+    }
+    assert state["global"]["count"] == len(ages)
+
+
+def test_slices_of_time_are_bounded_when_the_clock_is_put_back() -> None:
+    """What lies furthest in the future then goes first."""
+    state = folded(*[tool(NOW + 60_000 * minute) for minute in range(MAX_SLICES + 9)])
+    retain(state, NOW)
+    assert len(state["roll-ups"]["minutes"]) == MAX_SLICES
+    assert str(NOW) in state["roll-ups"]["minutes"]
 
 
 def test_the_state_stays_bounded_after_ten_thousand_names() -> None:
@@ -164,8 +230,9 @@ def test_cleared_figures_are_those_of_an_empty_hub_with_its_open_runs() -> None:
     """Offsets and generation go on; an open run keeps what it is and loses what it counted."""
     state = folded(
         event("start", 5, run="w.1", pid=7),
-        tool(6, run="w.1"),
+        tool(6, run="w.1", duration_ms=1.0),
         event("error", message="no"),
+        event("llm", model="m", phase="plan", run="w.1"),
         *finished_agents(1),
         journal="w.3.jsonl",
     )
@@ -175,6 +242,7 @@ def test_cleared_figures_are_those_of_an_empty_hub_with_its_open_runs() -> None:
     expected = {**new_state(), "generation": 9, "journals": state["journals"], "runs": {**new_state()["runs"], "started": 1}}
     assert empty == expected
     assert (kept["status"], kept["pid"], kept["count"], kept["errors"], kept["tools"]) == ("running", 7, 0, 0, {})
+    assert (kept["models"], kept["phases"]) == ({}, {})
     assert kept["runs"]["w.1"]["tally"]["count"] == 0
     assert kept["runs"]["w.1"]["start-time"] == 5
 

@@ -103,11 +103,12 @@ def _no_such_agent(name: str, known: list[str], folder: str) -> str:
 
 def overall(hub: Hub, *, as_json: bool) -> int:
     """Print the figures of all agents of ``hub``, fresh; the exit code."""
+    from pyjama_metrics.days import local_midnight
     from pyjama_metrics.queries import dashboard
     from pyjama_metrics.views import as_json as plain
 
     now_ms = _now_ms()
-    view = dashboard(fresh_state(hub), now_ms)
+    view = dashboard(fresh_state(hub), now_ms, today_ms=local_midnight(now_ms / 1000))
     if as_json:
         from pyjama_metrics.cli.printing import print_json
 
@@ -214,7 +215,8 @@ def _problems(screen: Screen, view: Dashboard) -> None:
 
 
 def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
-    from pyjama_metrics.queries import agent_view, tool_view
+    from pyjama_metrics.queries import agent_view
+    from pyjama_metrics.tallies import tool_view
     from pyjama_metrics.views import as_json as plain
 
     view = agent_view(agent)

@@ -26,6 +26,7 @@ class Segment:
     name: str
     path: str
     size: int
+    inode: int
 
 
 def listing(folder: str) -> list[Segment]:
@@ -41,12 +42,12 @@ def listing(folder: str) -> list[Segment]:
         if parts is None:
             continue
         try:
-            size = entry.stat(follow_symlinks=False).st_size
+            status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             # A finished writer's journal is removed by whoever folds it first; losing that race is fine.
             continue
         if entry.is_file(follow_symlinks=False):
-            found.append(Segment(*parts, entry.name, entry.path, size))
+            found.append(Segment(*parts, entry.name, entry.path, status.st_size, status.st_ino))
     return sorted(found)
 
 

@@ -1,0 +1,110 @@
+"""What all agents did over time: the series behind the page's charts, and today's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from pyjama_metrics import roll_ups
+from pyjama_metrics.recent import SLICE_MS
+from pyjama_metrics.retention import MAX_MINUTES_MS, MAX_QUARTERS_MS
+from pyjama_metrics.roll_ups import MINUTE_MS, QUARTER_MS, Slice
+from pyjama_metrics.state_fields import LARGEST, Table, count, positive, table_of, tables, time_key, total
+from pyjama_metrics.views import ActivityView, TodayView
+
+if TYPE_CHECKING:
+    from pyjama_metrics.recent import Recent
+
+MEMORY_SPAN_MS = 15 * 60_000
+"""The longest span that is told in slices of seconds."""
+MINUTES_SPAN_MS = 60 * 60_000
+"""The longest span that is told in minutes."""
+MAX_SLICES = 400
+"""Slices of a series: more than a chart has pixels to tell apart."""
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_STEPS = (QUARTER_MS, _HOUR_MS, 6 * _HOUR_MS, _DAY_MS)
+_NO_HISTORY = f"What happened more than {MAX_QUARTERS_MS // _HOUR_MS} hours ago is not known: there is no history of it yet."
+
+
+def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = None) -> ActivityView:
+    """The series of a span, from the finest source that knows all of it.
+
+    Slices of 5 seconds are in the memory of the dashboard, for the last 15 minutes; minutes and quarters of an hour are in the
+    file, for the last 75 minutes and 50 hours. Of a span that reaches further back the part is told that the file holds. Quarters
+    are added up to longer slices where there were more than `MAX_SLICES` of them.
+
+    Args:
+        state: a parsed ``metrics.json``.
+        from_ms: begin, in ms since the epoch; the first slice is the one in which it lies.
+        to_ms: end, later than the begin; the last slice is the one in which it lies, as far as it is known.
+        recent: what a tail of the journals remembers, where somebody keeps one.
+    """
+    span, latest = to_ms - from_ms, positive(state, "updated") or to_ms
+    since = from_ms - from_ms % SLICE_MS
+    if span <= MEMORY_SPAN_MS and recent is not None and _remembers(recent, since, latest):
+        return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since)
+    since = from_ms - from_ms % MINUTE_MS
+    if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
+        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since)
+    # What the fold let go of is cut at any moment, what is left of it begins with a whole quarter.
+    kept_since = -((MAX_QUARTERS_MS - latest) // QUARTER_MS) * QUARTER_MS
+    step = next((step for step in _STEPS if span <= MAX_SLICES * step), -(-span // (MAX_SLICES * _DAY_MS)) * _DAY_MS)
+    known_from = max(from_ms - from_ms % step, kept_since)
+    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from)
+
+
+def _remembers(recent: Recent, since_ms: int, latest_ms: int) -> bool:
+    """Whether the memory has all slices from ``since_ms`` on; it lets go by the latest event, and the file soon has that."""
+    return recent.since_ms is not None and since_ms >= max(recent.since_ms, latest_ms - MEMORY_SPAN_MS - SLICE_MS)
+
+
+def today_view(state: Table, since_ms: int) -> TodayView:
+    """The figures since ``since_ms``, by the roll-ups of the state: a midnight, wherever it is one, is the begin of a quarter."""
+    slices = _slices(state, "quarters", since_ms).values()
+    sums = {key: total(each[key] for each in slices) for key in roll_ups.new_slice()}  # type: ignore[literal-required]
+    return TodayView(
+        since=since_ms,
+        count=sums["count"],
+        success=sums["success"],
+        error=sums["error"],
+        requests=sums["requests"],
+        tokens=sums["tokens"],
+        priced_requests=sums["priced-requests"],
+        cost_micros=sums["cost-micros"] if sums["priced-requests"] else None,
+    )
+
+
+def _slices(state: Table, series: str, since_ms: int = 0) -> dict[int, Slice]:
+    """The slices of a series of the state that begin at ``since_ms`` or later, by their begin."""
+    found = tables(table_of(state, "roll-ups"), series)
+    begun = [(begin, each) for key, each in found if (begin := time_key(key)) is not None and begin >= since_ms]
+    return {begin: cast(Slice, {key: count(each, key) for key in roll_ups.new_slice()}) for begin, each in begun}
+
+
+def _view(source: str, slices: Mapping[int, Slice], from_ms: int, to_ms: int, step: int, known_from: int) -> ActivityView:
+    begin = from_ms - from_ms % step
+    times = list(range(begin, to_ms, step))
+    sums = roll_ups.summed(slices, known_from, to_ms, step)
+    # The slice in which the knowledge begins is told as far as it goes, like the last one.
+    rows = [sums.get(time, roll_ups.new_slice()) if time + step > known_from else None for time in times]
+
+    def column(name: str) -> list[int | None]:
+        return [None if row is None else min(row[name], LARGEST) for row in rows]  # type: ignore[literal-required]
+
+    priced = [row is not None and row["priced-requests"] > 0 for row in rows]
+    return ActivityView(
+        from_=begin,
+        to=to_ms,
+        step=step,
+        source=source if known_from < to_ms else "none",
+        known_from=known_from if known_from < to_ms else None,
+        note=_NO_HISTORY if known_from > begin else None,
+        times=times,
+        success=column("success"),
+        error=column("error"),
+        interrupted=column("interrupted"),
+        requests=column("requests"),
+        tokens=column("tokens"),
+        cost_micros=[cost if is_priced else None for cost, is_priced in zip(column("cost-micros"), priced, strict=True)],
+    )

@@ -1,0 +1,105 @@
+"""The figures of tools, runs and model calls, of all agents or of one: parts of a state as views."""
+
+from __future__ import annotations
+
+from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
+from pyjama_metrics.state_fields import Table, count, number, positive, ratio, table_of, tables, total
+from pyjama_metrics.views import MetricsView, RunsView, ToolView, UsageView
+
+_BUCKETS = frozenset(str(k) for k in range(bucket_of(SMALLEST_MS), bucket_of(LARGEST_MS) + 1))
+
+
+def metrics_view(state: Table) -> MetricsView:
+    """The figures of a whole state that belong to no single agent."""
+    tools = ((name, tool_view(tool)) for name, tool in tables(state, "tools"))
+    return MetricsView(
+        global_=tool_view(table_of(state, "global")),
+        tools=dict(sorted(tools, key=lambda item: (-item[1].count, item[0]))),
+        runs=runs_view(table_of(state, "runs")),
+        tokens=usage_view(table_of(state, "tokens")),
+        models=usage_views(state, "models"),
+        phases=usage_views(state, "phases"),
+    )
+
+
+def usage_views(table: Table, key: str) -> dict[str, UsageView]:
+    """The model calls of each model, or phase, under ``key``: most tokens first."""
+    views = ((name, usage_view(usage)) for name, usage in tables(table, key))
+    return dict(sorted(views, key=lambda item: (-item[1].total_tokens, item[0])))
+
+
+def tool_view(tally: Table) -> ToolView:
+    """The view of one tool, or of ``global``."""
+    histogram = histogram_of(table_of(tally, "histogram"))
+    p50, p95, p99 = quantiles(histogram, (0.5, 0.95, 0.99)) if histogram else (None, None, None)
+    success, error = count(tally, "success"), count(tally, "error")
+    return ToolView(
+        count=count(tally, "count"),
+        success=success,
+        error=error,
+        interrupted=count(tally, "interrupted"),
+        total_duration=number(tally, "total-duration") or 0.0,
+        success_rate=ratio(success, success + error),
+        error_rate=ratio(error, success + error),
+        avg_duration_ms=average_ms(tally),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        min_ms=histogram["min-ms"] if histogram else None,
+        max_ms=histogram["max-ms"] if histogram else None,
+        last_seen=positive(tally, "last-seen"),
+    )
+
+
+def runs_view(counts: Table) -> RunsView:
+    """The view of run counts."""
+    completed, failed, crashed = (count(counts, key) for key in ("completed", "failed", "crashed"))
+    return RunsView(
+        started=count(counts, "started"),
+        completed=completed,
+        failed=failed,
+        crashed=crashed,
+        stopped=count(counts, "stopped"),
+        success_rate=ratio(completed, completed + failed + crashed),
+    )
+
+
+def usage_view(usage: Table) -> UsageView:
+    """The view of model calls: of all agents, of one, of a model, of a phase."""
+    priced = count(usage, "priced-requests")
+    kinds = [count(usage, f"{kind}-tokens") for kind in ("input", "output", "cache-read", "cache-write")]
+    return UsageView(
+        requests=count(usage, "requests"),
+        input_tokens=kinds[0],
+        output_tokens=kinds[1],
+        cache_read_tokens=kinds[2],
+        cache_write_tokens=kinds[3],
+        total_tokens=total(kinds),
+        estimated_tokens=count(usage, "estimated-tokens"),
+        # Where nothing was priced, 0 would be a claim.
+        cost_micros=count(usage, "cost-micros") if priced else None,
+        priced_requests=priced,
+    )
+
+
+def histogram_of(table: Table) -> Histogram | None:
+    """The histogram that a table holds, or None when it holds no duration."""
+    low, high = number(table, "min-ms"), number(table, "max-ms")
+    n = count(table, "n")
+    if n <= 0 or low is None or high is None:
+        return None
+    buckets = table_of(table, "buckets")
+    return {
+        "n": n,
+        "zero": count(table, "zero"),
+        "sum-us": count(table, "sum-us"),
+        "min-ms": low,
+        "max-ms": high,
+        "buckets": {key: count(buckets, key) for key in buckets if key in _BUCKETS},
+    }
+
+
+def average_ms(tally: Table) -> float | None:
+    """Mean duration of the timed executions; where nobody counted those, all are taken as timed."""
+    timed = count(tally, "timed" if "timed" in tally else "count")
+    return ratio(number(tally, "total-duration") or 0.0, timed)

@@ -6,6 +6,7 @@ measured), and stays until its standard input ends: its exit, which folds, is no
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import select
@@ -77,11 +78,49 @@ def idle() -> None:
     wait_for_a_line()
 
 
+def rotate(names: str, seconds: str) -> None:
+    """Start ``names`` agents; then one execution every ``seconds``, of one after the other, until told to end."""
+    from pyjama_metrics import record_tool_execution
+
+    agents = _start_agents(int(names))
+    say("ready")
+    wait_for_a_line()
+    for agent in itertools.cycle(agents):
+        if select.select([sys.stdin], [], [], float(seconds))[0]:
+            break
+        record_tool_execution("write-file", agent, "ok", 12.5)
+
+
+def step(names: str) -> None:
+    """Start ``names`` agents; then one execution for each line that is heard, of one after the other."""
+    from pyjama_metrics import record_tool_execution
+
+    agents = _start_agents(int(names))
+    say("ready")
+    for agent in itertools.cycle(agents):
+        if not sys.stdin.readline():
+            break
+        record_tool_execution("write-file", agent, "ok", 12.5)
+
+
+def _start_agents(count: int) -> list[str]:
+    from pyjama_metrics import flush, record_agent_start, record_tool_execution
+
+    agents = [f"agent-{number}" for number in range(count)]
+    for agent in agents:
+        record_agent_start(agent)
+        record_tool_execution("grep", agent, "ok", 3.5)
+    flush()
+    return agents
+
+
 ROLES: dict[str, Callable[..., None]] = {
     "record": record,
     "rewrite": rewrite,
     "trickle": trickle,
     "idle": idle,
+    "rotate": rotate,
+    "step": step,
 }
 
 if __name__ == "__main__":

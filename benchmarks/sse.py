@@ -54,9 +54,9 @@ def listen(client: socket.socket, ended: threading.Event) -> list[Sighting]:
 
 
 def _count(event: Any) -> int | None:
-    """Answer the tool executions that a frame counts, None for frames of other kinds."""
-    metrics = event.get("metrics") if isinstance(event, dict) else None
-    return int(metrics["global"]["count"]) if metrics else None
+    """Answer the tool executions that an event counts: a snapshot always, an update where it sets them."""
+    metrics = event.get("set", event).get("metrics", {})
+    return metrics.get("global", {}).get("count")
 
 
 if __name__ == "__main__":

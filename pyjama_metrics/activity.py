@@ -42,7 +42,7 @@ def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = Non
     """
     span, latest = to_ms - from_ms, positive(state, "updated") or to_ms
     since = from_ms - from_ms % SLICE_MS
-    if span <= MEMORY_SPAN_MS and recent is not None and _remembers(recent, since, latest):
+    if span <= MEMORY_SPAN_MS and recent is not None and _remembers(recent, state, since, to_ms, latest):
         return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since)
     since = from_ms - from_ms % MINUTE_MS
     if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
@@ -54,9 +54,19 @@ def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = Non
     return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from)
 
 
-def _remembers(recent: Recent, since_ms: int, latest_ms: int) -> bool:
-    """Whether the memory has all slices from ``since_ms`` on; it lets go by the latest event, and the file soon has that."""
-    return recent.since_ms is not None and since_ms >= max(recent.since_ms, latest_ms - MEMORY_SPAN_MS - SLICE_MS)
+def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_ms: int) -> bool:
+    """Whether the memory has all slices from ``since_ms`` on: it was there, or found all that the file counts in the journals.
+
+    It lets go by the latest event, and the file soon has that; what was not folded yet, it counts before the file.
+    """
+    if recent.since_ms is None or since_ms < latest_ms - MEMORY_SPAN_MS - SLICE_MS:
+        return False
+    begin = since_ms - since_ms % MINUTE_MS
+    counted = [each for time, each in _slices(state, "minutes", begin).items() if time < to_ms]
+    found = recent.slices(begin, to_ms).values()
+    return since_ms >= recent.since_ms or all(
+        sum(each[key] for each in found) >= sum(each[key] for each in counted) for key in ("count", "interrupted", "requests")
+    )
 
 
 def today_view(state: Table, since_ms: int) -> TodayView:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics.activity import MAX_SLICES, activity, today_view
@@ -103,6 +103,13 @@ def test_a_memory_that_did_not_see_all_of_the_span_leaves_it_to_the_file() -> No
     assert back(4 * MINUTE_MS, state, unfed).source == "file"
 
 
+def test_a_memory_that_began_late_and_found_everything_in_the_journals_tells_the_span() -> None:
+    """A page that was just opened need not wait a quarter of an hour for its fine slices."""
+    events = [tool(NOW - 10 * MINUTE_MS), tool(NOW - 2 * MINUTE_MS)]
+    assert back(15 * MINUTE_MS, recorded(*events), memory(*events, since_ms=NOW - MINUTE_MS)).source == "memory"
+    assert back(15 * MINUTE_MS, recorded(*events), memory(*events[1:], since_ms=NOW - MINUTE_MS)).source == "file"
+
+
 def test_minutes_of_long_ago_are_told_from_memory_by_nobody() -> None:
     """Neither the memory nor the minutes of the file go back three hours, the quarters do."""
     then = NOW - 3 * HOUR
@@ -174,8 +181,20 @@ def test_a_day_in_which_nothing_was_priced_cost_nobody_knows_what() -> None:
     assert today_view({}, 0).cost_micros is None
 
 
+@pytest.mark.parametrize("foreign", [None, 7, [], {"success": "many"}, {"success": None, "error": [1]}, {"success": -1e999}, {}])
+def test_a_slice_that_a_hand_wrote_counts_what_is_a_count(foreign: Any) -> None:
+    """The others count as ever."""
+    state: Any = recorded(tool(NOW - 1), tool(NOW - HOUR))
+    for series, step in (("minutes", MINUTE_MS), ("quarters", QUARTER_MS)):
+        state["roll-ups"][series][str(NOW - HOUR)] = foreign
+        state["roll-ups"][series]["yesterday"] = {"success": 5}
+        view = back(15 * MINUTE_MS + step, state)
+        assert (view.success[-1], sum(filter(None, view.success))) == (1, 1)
+    assert back(DAY, state).success[at(back(DAY, state), NOW - HOUR)] == 0
+    assert today_view(state, NOW - DAY).success == 1
+
+
 @given(foreign_states(), st.sampled_from([1, MINUTE_MS, HOUR, DAY, 30 * DAY]))
-@settings(deadline=None)
 def test_any_state_has_an_activity(state: Any, span: int) -> None:
     """Whatever a hand put into the roll-ups, or instead of them."""
     for recent in (None, full_memory()):

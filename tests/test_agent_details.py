@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics.agent_details import MAX_BARS, agent_detail, bars, run_detail, step_view
@@ -201,6 +201,14 @@ def test_bars_are_as_fine_as_there_is_room_for() -> None:
     assert width(1.0, 4_000_000.0) == pytest.approx(2)
 
 
+def test_bars_are_never_too_many() -> None:
+    """Whichever two durations are the shortest and the longest, and with those of nothing before them."""
+    for quarters in range(1, 4 * 53):
+        histogram = empty()
+        add_many(histogram, [0.0, SMALLEST_MS, min(SMALLEST_MS * 2 ** (quarters / 4), LARGEST_MS)])
+        assert 1 < len(bars(histogram)) <= MAX_BARS
+
+
 def test_durations_of_nothing_have_a_bar_of_their_own() -> None:
     """No logarithm of 0."""
     histogram = empty()
@@ -215,7 +223,6 @@ def test_durations_of_nothing_have_a_bar_of_their_own() -> None:
 
 
 @given(foreign_states())
-@settings(deadline=None)
 def test_any_state_has_details(state: Any) -> None:
     """Of its agents and their runs, whatever a hand put into their places."""
     before = copy.deepcopy(state)

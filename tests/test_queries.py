@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics import events, retention
@@ -112,7 +112,6 @@ def test_what_a_memory_knows_is_on_the_dashboard() -> None:
 
 
 @given(foreign_states())
-@settings(deadline=None)
 def test_a_state_with_foreign_values_in_any_place_is_still_shown(state: Any) -> None:
     """An older version, another program or a hand may have written the file; the page does not break."""
     for recent in (None, full_memory()):

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from pyjama_metrics import views
 from pyjama_metrics.dashboard import security
 from pyjama_metrics.dashboard.addresses import SERVICE
-from pyjama_metrics.dashboard.live import HubView, Live
+from pyjama_metrics.dashboard.assets import CACHED, Assets
+from pyjama_metrics.dashboard.live import GZIP_LEVEL, HubView, Live
+from pyjama_metrics.dashboard.spans import BadSpan, span_of
 from pyjama_metrics.dashboard.stream import Streams, TooManyStreams
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.storage.json import dumps
 from pyjama_metrics.version import __version__
 
-PANELS = (
-    HubView,
-    views.AgentView,
-    views.LogView,
-    views.MetricsView,
-    views.Overview,
-    views.ProblemsView,
-    views.RunsView,
-    views.ToolView,
-)
+PANELS: tuple[type, ...] = (HubView, *(view for view in vars(views).values() if is_dataclass(view) and isinstance(view, type)))
 """The views that the page shows; the template takes the help of its columns from their fields."""
+
+LEAST_GZIPPED = 1024
+"""Bytes below which an answer is not worth compressing."""
+
+
+class AnyText(BaseConverter):
+    """The rest of a path, whatever is in it: slashes, dots, line ends, or nothing at all."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
 
 
 def create_app(live: Live, streams: Streams, hosts: frozenset[str]) -> Flask:
@@ -37,14 +44,16 @@ def create_app(live: Live, streams: Streams, hosts: frozenset[str]) -> Flask:
 
     ``hosts`` are the ``Host`` headers under which it may be asked.
     """
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = security.MAX_BODY
     # A path with empty parts is a path that does not exist; a redirect would not have our error shape.
     app.url_map.merge_slashes = False
+    app.url_map.converters["path"] = AnyText
     guard(app, hosts)
     one_error_shape(app)
-    serve_page(app, live)
+    serve_page(app, live, Assets())
     serve_api(app, live, streams)
+    serve_details(app, live)
     return app
 
 
@@ -58,12 +67,9 @@ def guard(app: Flask, hosts: frozenset[str]) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers.update(security.HEADERS)
-        if request.endpoint == "static":
-            # Kept, but asked for each time: after an update the page and its scripts are of one version.
-            response.headers["Cache-Control"] = "no-cache"
-        elif "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
+        if "X-Content-Type-Options" not in response.headers:
+            response.headers.update(security.HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
 
@@ -80,6 +86,10 @@ def one_error_shape(app: Flask) -> None:
                 answer.headers[name] = value
         return answer
 
+    @app.errorhandler(BadSpan)
+    def no_span(error: BadSpan) -> Response:
+        return failure(400, str(error))
+
     @app.errorhandler(HubError)
     def hub_in_trouble(error: HubError) -> Response:
         return failure(503, str(error))
@@ -89,36 +99,55 @@ def one_error_shape(app: Flask) -> None:
         return failure(503, str(error), {"Retry-After": "5"})
 
 
-def serve_page(app: Flask, live: Live) -> None:
-    """``/`` and the favicon that browsers ask for by name."""
+def serve_page(app: Flask, live: Live, assets: Assets) -> None:
+    """``/``, its static files, and the favicon that browsers ask for by name."""
     helps = {panel.__name__: views.help_texts(panel) for panel in PANELS}
+    app.jinja_env.globals.update(asset=assets.url, module_urls=assets.module_urls("js/main.js"))
+
+    template = app.jinja_env.get_template("index.html")
+    html = template.render(folder=live.folder, version=__version__, help=helps).encode()
+    gzipped = gzip.compress(html, GZIP_LEVEL, mtime=0)
 
     @app.get("/")
-    def page() -> str:
-        return render_template("index.html", folder=live.folder, version=__version__, help=helps)
+    def page() -> Response:
+        response = encoded(html, lambda: gzipped)
+        response.headers["Content-Type"] = "text/html; charset=utf-8"
+        return response
+
+    @app.get("/static/<version>/<path:name>")
+    def static(version: str, name: str) -> Response:
+        found = assets.find(version, name)
+        if found is None:
+            return failure(404, "There is no such file of this version of the page; reload the page.")
+        response = encoded(found.body, lambda: found.gzipped)
+        response.headers["Content-Type"] = found.media_type
+        response.headers["Cache-Control"] = CACHED
+        if found.is_part:
+            response.headers.update(security.PART_HEADERS)
+        return response
 
     @app.get("/favicon.ico")
     def favicon() -> Response:
-        return app.send_static_file("favicon.svg")
+        response = static(assets.version, "favicon.svg")
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def serve_api(app: Flask, live: Live, streams: Streams) -> None:
-    """Everything that answers with data."""
+    """Everything that answers for the hub as a whole."""
     began = time.monotonic()
 
     @app.get("/api/data")
     def data() -> Response:
         live.refresh()
         edition = live.newest
-        response = answer(edition.body)
-        response.set_etag(edition.version)
-        response.headers["Cache-Control"] = "no-cache"
-        return response.make_conditional(request)  # type: ignore[return-value]
+        return unless_known(edition.version, lambda: encoded(edition.body, lambda: edition.gzipped))
 
     @app.get("/api/stream")
     def stream() -> Response:
-        gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-        response = Response(streams.open(gone), mimetype="text/event-stream")
+        # A browser that connects again asks for the same address; what it has by now is in the header.
+        after = request.headers.get("Last-Event-ID") or request.args.get("after")
+        response = Response(streams.open(request.environ, after), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"
         return response
@@ -139,6 +168,36 @@ def serve_api(app: Flask, live: Live, streams: Streams) -> None:
         return answer(dumps(health_of(live, streams, began)))
 
 
+def serve_details(app: Flask, live: Live) -> None:
+    """Everything that answers for one agent, one run, one span of time."""
+
+    @app.get("/api/agents")
+    @app.get("/api/agents/<path:id>")
+    def agent(id: str | None = None) -> Response:
+        return one("agent", live.agent, id)
+
+    @app.get("/api/runs")
+    @app.get("/api/runs/<path:id>")
+    def run(id: str | None = None) -> Response:
+        return one("run", live.run, id)
+
+    @app.get("/api/activity")
+    def activity() -> Response:
+        live.refresh()
+        return detail(live.activity(*span_of(request.args.get, live.now_ms())))
+
+    def one(what: str, find: Callable[[str], Any], name: str | None) -> Response:
+        name = request.args.get("id") if name is None else name
+        if name is None:
+            return failure(400, f"Say which {what}: {request.path}?id=…")
+        live.refresh()
+        view = find(name)
+        if view is None:
+            shown = name if len(name) <= 100 else f"{name[:100]}…"
+            return failure(404, f"There is no {what} {shown!r} in {live.folder}; /api/data names the agents that there are.")
+        return detail(view)
+
+
 def health_of(live: Live, streams: Streams, began: float) -> dict[str, Any]:
     """What ``/health`` says. A second dashboard reads it to learn whose port it met."""
     return {
@@ -156,6 +215,39 @@ def health_of(live: Live, streams: Streams, began: float) -> dict[str, Any]:
 def answer(body: bytes, status: int = 200) -> Response:
     """A JSON document."""
     return Response(body, status, mimetype="application/json")
+
+
+def encoded(body: bytes, gzipped: Callable[[], bytes | None]) -> Response:
+    """An answer with one of two bodies, by what the client accepts; ``gzipped`` is None where there is no second one."""
+    compressed = gzipped() if request.accept_encodings["gzip"] > 0 else None
+    response = answer(body if compressed is None else compressed)
+    response.headers["Vary"] = "Accept-Encoding"
+    if compressed is not None:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def unless_known(tag: str, make: Callable[[], Response]) -> Response:
+    """What ``make`` makes, or 304 for a client that has it under the same ``tag``; then nothing is made."""
+    known = request.if_none_match.contains_weak(tag)
+    response = Response(status=304) if known else make()
+    # Weak: the same figures, compressed or not, and at whichever moment.
+    response.set_etag(tag, weak=True)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def detail(view: Any) -> Response:
+    """A view as JSON. Its tag leaves out ``now``, so that it changes when a figure does."""
+    document = views.as_json(view)
+    tag = hashlib.sha256(dumps(document | {"now": None})).hexdigest()[:16]
+    body = dumps(document)
+
+    def gzipped() -> bytes | None:
+        return gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= LEAST_GZIPPED else None
+
+    return unless_known(tag, lambda: encoded(body, gzipped))
 
 
 def failure(status: int, error: str, headers: dict[str, str] | None = None) -> Response:

@@ -1,31 +1,45 @@
-"""The newest view of the hub: read once, serialised once, and handed to everybody who looks.
+"""The newest view of the hub: read once, compared once, serialised once, and handed to everybody who looks.
 
-`Live` is the only thing that the watcher, the streams and the pages share. The watcher calls
-`Live.refresh`; a stream waits in `Live.wait`; a page takes `Live.newest`. An `Edition` never changes, so
-its bytes go to any number of clients.
+`Live` is the only thing that the watcher, the streams and the pages share. The watcher calls `Live.refresh`; whoever
+pushes is told by `Live.on_change` and takes `Live.after`; a page takes `Live.newest`. What was published never changes,
+so its bytes go to any number of clients.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pyjama_metrics import agent_details, patches, queries
+from pyjama_metrics.activity import activity
+from pyjama_metrics.days import local_midnight
 from pyjama_metrics.errors import HubError
-from pyjama_metrics.queries import dashboard
 from pyjama_metrics.state import new_state
 from pyjama_metrics.storage.json import dumps
+from pyjama_metrics.tail import Tail
 from pyjama_metrics.views import as_json
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
     from pyjama_metrics.state import State
     from pyjama_metrics.storage.files import Signature
+    from pyjama_metrics.views import ActivityView, AgentDetail, RunDetail
+
+REMEMBERED = 1024
+"""Updates that are remembered for clients that come back: more than a minute of the busiest hub."""
+
+REMEMBERED_BYTES = 8 * 1024 * 1024
+"""Bytes of updates after which the oldest are forgotten, however few there are."""
+
+GZIP_LEVEL = 5
+"""Half a megabyte in some 10 ms; a higher level saves little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +51,96 @@ class HubView:
     troubles: tuple[str, ...] = field(metadata={"help": "What keeps the figures from being current, in sentences."})
 
 
-@dataclass(frozen=True)
-class Edition:
-    """One version of the view.
+class Update:
+    """How one edition differs from the one before. Nobody changes it.
 
     Attributes:
-        number: counts up by one from 1 in this process.
+        number: of the edition; counts up by one from 1 in this process.
         version: the number with the name of this server's life, so that it means nothing to another server.
-        body: the JSON document of ``/api/data``.
+        update_frame: the event that brings an open stream from the edition before to this one; empty for the first.
 
     """
 
-    number: int
-    version: str
-    body: bytes
+    def __init__(self, number: int, version: str, update_frame: bytes) -> None:
+        self.number, self.version, self.update_frame = number, version, update_frame
 
-    @cached_property
+
+class Edition(Update):
+    """One version of the view, as a whole and as an update.
+
+    Its whole forms are made when they are first asked for, and once, whichever threads ask.
+    """
+
+    def __init__(self, number: int, version: str, update_frame: bytes, document: dict[str, Any]) -> None:
+        super().__init__(number, version, update_frame)
+        self._document = document
+        self._making = threading.RLock()
+        self._made: dict[str, bytes] = {}
+
+    @property
+    def body(self) -> bytes:
+        """The JSON document of ``/api/data``."""
+        return self._once("body", lambda: dumps(self._document))
+
+    @property
+    def gzipped(self) -> bytes:
+        """The same, compressed with gzip."""
+        return self._once("gzipped", lambda: gzip.compress(self.body, GZIP_LEVEL, mtime=0))
+
+    @property
     def snapshot_frame(self) -> bytes:
-        """The event that a stream opens with."""
-        return self._frame(b"snapshot")
+        """The event that brings a stream to this edition from nowhere."""
+        return self._once("snapshot", lambda: frame(b"snapshot", self.version, self.body))
 
-    @cached_property
-    def update_frame(self) -> bytes:
-        """The event that tells an open stream of a change."""
-        return self._frame(b"metrics_update")
+    def _once(self, form: str, make: Callable[[], bytes]) -> bytes:
+        with self._making:
+            if form not in self._made:
+                self._made[form] = make()
+            return self._made[form]
 
-    def _frame(self, event: bytes) -> bytes:
-        return b"event: %b\nid: %b\ndata: %b\n\n" % (event, self.version.encode(), self.body)
+
+def frame(event: bytes, version: str, data: bytes) -> bytes:
+    """One server-sent event; JSON has no line ends of its own."""
+    return b"event: %b\nid: %b\ndata: %b\n\n" % (event, version.encode(), data)
+
+
+def _is_smaller(state: State, before: State) -> bool:
+    """Whether executions were taken back, which only a clear does."""
+    counts = [each["global"]["count"] + each["global"]["interrupted"] for each in (state, before)]
+    return counts[0] < counts[1]
 
 
 class Live:
-    """The newest edition of one hub's view. Every method may be called from any thread."""
+    """The newest edition of one hub's view, and the updates that led to it. Every method may be called from any thread.
+
+    Attributes:
+        folder: of the hub, with its symbolic links resolved.
+        on_change: called after each publication, by whichever thread published; must return at once.
+
+    """
 
     def __init__(self, hub: Hub, clock: Callable[[], float] = time.time) -> None:
         self.folder = os.path.realpath(hub.folder)
+        self.on_change: Callable[[], None] = lambda: None
         self._hub = hub
         self._clock = clock
         self._life = secrets.token_hex(4)
         self._reading = threading.RLock()
-        self._signature: Signature | None = None
-        self._never_read = True
+        self._read: tuple[Signature | None, int] | None = None
+        self._state: State = new_state()
+        self._tail = Tail(hub.folder, clock)
+        # So that this process, when it folds, removes no journal that the memory has not read.
+        hub.projections.append(self._tail.read_to)
+        self._may_be_behind = False
+        self._rows = queries.DashboardRows()
         self._troubles: dict[str, str] = {}
-        self._changed = threading.Condition()
-        self._closed = False
-        self._newest = Edition(0, "", b"")
-        self._shown: tuple[bytes, tuple[str, ...]] = (b"", ())
-        self._show(self._view_of(new_state()))
+        self._publishing = threading.Lock()
+        self._updates: deque[Update] = deque()
+        self._updates_bytes = 0
+        self._view: dict[str, Any] = {}
+        self._content: dict[str, Any] = {}
+        self._newest = Edition(0, "", b"", {})
+        self._show(self._view_of(self._state, local_midnight(clock())))
 
     @property
     def newest(self) -> Edition:
@@ -94,34 +152,75 @@ class Live:
         """What keeps the figures from being current, in sentences."""
         return tuple(self._troubles.copy().values())
 
-    @property
-    def closed(self) -> bool:
-        """Whether the server is about to end."""
-        return self._closed
+    def after(self, number: int) -> Sequence[Update] | None:
+        """The updates that lead from edition ``number`` to the newest, in order; None when one of them was forgotten."""
+        with self._publishing:
+            missed = self._newest.number - number
+            if number < 1 or not 0 <= missed <= len(self._updates):
+                return None
+            return [self._updates[place] for place in range(len(self._updates) - missed, len(self._updates))]
+
+    def number_of(self, version: str) -> int | None:
+        """The number of an edition that this server has published; None for any other text."""
+        life, _, digits = version.partition("-")
+        if life != self._life or not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+            return None
+        number = int(digits)
+        return number if 1 <= number <= self._newest.number else None
 
     def refresh(self) -> None:
         """Read the snapshot if it was replaced since the last time, and publish what is new.
 
-        Costs one `os.stat` when nothing changed. Never raises: what cannot be read leaves the last good
-        view in place, says why in `troubles`, and is tried again by the next call.
+        Costs one `os.stat` when nothing changed, after one look for what the journals got since. A new day is a change:
+        the figures of today begin anew.
+
+        Never raises: what cannot be read leaves the last good view in place, says why in `troubles`, and is tried
+        again by the next call.
         """
         with self._reading:
             try:
                 # The signature is taken before the reading: a replacement in between is read twice, and never
                 # missed.
-                signature = self._hub.signature()
-                if signature == self._signature and not self._never_read and "reading" not in self._troubles:
+                reading = self._hub.signature(), local_midnight(self._clock())
+                is_known = reading == self._read and "reading" not in self._troubles
+                if is_known and not self._may_be_behind:
                     return
-                view = self._view_of(self._hub.read(fresh=False))
+                state = self._state if is_known else self._hub.read(fresh=False)
+                # After the reading, so that the memory knows of every execution that the figures count.
+                self._may_be_behind = self._tail.advance() > 0
+                if is_known and not self._may_be_behind:
+                    return
+                if _is_smaller(state, self._state):
+                    self._forget()  # somebody else cleared the figures, or removed the file
+                view = self._view_of(state, reading[1])
             except HubError as error:
                 self.report("reading", str(error))
             except Exception as error:
                 # The page must outlive anything that a foreign file in our place makes of the reader.
                 self.report("reading", f"{self._hub.snapshot_path} could not be shown: {type(error).__name__}: {error}.")
             else:
-                self._signature, self._never_read = signature, False
+                self._read, self._state = reading, state
                 self._troubles.pop("reading", None)
                 self._show(view)
+
+    def now_ms(self) -> int:
+        """The time on the clock of the hub, in ms since the epoch."""
+        return int(self._clock() * 1000)
+
+    def agent(self, agent_id: str) -> AgentDetail | None:
+        """Everything about one agent, of the newest edition; None where there is no such agent."""
+        with self._reading:
+            return agent_details.agent_detail(self._state, agent_id, self.now_ms(), self._tail.recent)
+
+    def run(self, run_id: str) -> RunDetail | None:
+        """Everything about one run, of the newest edition; None where there is no such run."""
+        with self._reading:
+            return agent_details.run_detail(self._state, run_id, self.now_ms(), self._tail.recent)
+
+    def activity(self, since_ms: int, until_ms: int) -> ActivityView:
+        """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows."""
+        with self._reading:
+            return activity(self._state, since_ms, until_ms, self._tail.recent)
 
     def report(self, source: str, sentence: str | None) -> None:
         """Show ``sentence`` as the one trouble of ``source``, or take its trouble away with None."""
@@ -132,7 +231,7 @@ class Live:
                 del self._troubles[source]
             else:
                 self._troubles[source] = sentence
-            self._show(self._shown[0])
+            self._show(self._view)
 
     def clear(self) -> None:
         """Clear the hub; the newest edition shows it on return.
@@ -140,45 +239,54 @@ class Live:
         Raises HubError when the hub cannot be cleared.
         """
         self._hub.clear()
-        self.refresh()
+        with self._reading:
+            self._forget()
+            self._read = None
+            self.refresh()
 
-    def wait(self, after: int, timeout: float) -> Edition | None:
-        """Return an edition newer than number ``after``, or None after ``timeout`` seconds or when closed.
+    def _forget(self) -> None:
+        """Let the memory begin anew, with what is recorded from now on and not with what it has yet to read."""
+        self._tail.advance(2**62)
+        self._tail.forget()
 
-        A caller that comes late gets the newest edition, not every one in between.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._newest.number > after, timeout)
-            return self._newest if self._newest.number > after and not self._closed else None
-
-    def close(self) -> None:
-        """Wake everyone who waits, for good."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _show(self, view: bytes) -> None:
+    def _show(self, view: dict[str, Any]) -> None:
         """Publish an edition of ``view`` and the troubles, unless it would say what the newest one says."""
         with self._reading:
-            if (view, self.troubles) == self._shown:
+            content = {"hub": {"folder": self.folder, "troubles": list(self.troubles)}, **view}
+            patch = patches.difference(self._content, content)
+            if patches.is_empty(patch):
                 return
-            self._shown = (view, self.troubles)
-            number = self._newest.number + 1
-            version = f"{self._life}-{number}"
-            head = {"hub": as_json(HubView(self.folder, version, self.troubles)), "now": self._now()}
-            # Two documents become one by joining them at the brace: the view is not serialised again.
-            edition = Edition(number, version, dumps(head)[:-1] + b"," + view[1:])
-        with self._changed:
-            self._newest = edition
-            self._changed.notify_all()
+            edition = self._edition_of(content, patch)
+            self._view, self._content = view, content
+            with self._publishing:
+                self._remember(edition)
+                self._newest = edition
+            self.on_change()
 
-    def _view_of(self, state: State) -> bytes:
-        """The view of a state as JSON, without the moment at which it was made: only what changed makes an
-        edition.
-        """
-        view = as_json(dashboard(state, self._now()))
+    def _edition_of(self, content: dict[str, Any], patch: patches.Patch) -> Edition:
+        """The next edition: what was compared, and the version and the moment, which alone make none."""
+        before, now = self._newest.version, self.now_ms()
+        number = self._newest.number + 1
+        version = f"{self._life}-{number}"
+        document = {**content, "hub": as_json(HubView(self.folder, version, self.troubles)), "now": now}
+        update = b""
+        if before:
+            hub = {**patch["set"].get("hub", {}), "version": version}
+            told = {"from": before, "to": version, **patch, "set": {**patch["set"], "hub": hub, "now": now}}
+            update = frame(b"metrics_update", version, dumps(told))
+        return Edition(number, version, update, document)
+
+    def _remember(self, edition: Edition) -> None:
+        """Keep the update, without the whole view that led to it, and forget the oldest beyond the bounds."""
+        if not edition.update_frame:
+            return
+        self._updates.append(Update(edition.number, edition.version, edition.update_frame))
+        self._updates_bytes += len(edition.update_frame)
+        while len(self._updates) > REMEMBERED or self._updates_bytes > REMEMBERED_BYTES:
+            self._updates_bytes -= len(self._updates.popleft().update_frame)
+
+    def _view_of(self, state: State, today_ms: int) -> dict[str, Any]:
+        """The view of a state as JSON, without the moment at which it was made: only what changed makes an edition."""
+        view = self._rows.document(state, self.now_ms(), today_ms=today_ms, recent=self._tail.recent)
         del view["now"]
-        return dumps(view)
-
-    def _now(self) -> int:
-        return int(self._clock() * 1000)
+        return view

@@ -1,8 +1,8 @@
 """The server: its port, its life and its end. One server, one hub, loopback only.
 
 The listening socket is bound first and then given to waitress, so a port that was found free stays ours.
-waitress accepts connections in the thread of `DashboardServer.run`, and each request has one of its worker
-threads: a stream keeps its own.
+The thread of `DashboardServer.run` is the loop: it accepts and reads for waitress, whose threads answer, and pushes to
+the streams, which need no thread. It waits until a socket, a signal or another thread wakes it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -21,17 +22,16 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore  # type: ignore[import-untyped]
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
-from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from pyjama_metrics.dashboard import security
 from pyjama_metrics.dashboard.addresses import AddressUnusable, health, loopback_address, url_of
 from pyjama_metrics.dashboard.app import create_app
+from pyjama_metrics.dashboard.connections import Channel
 from pyjama_metrics.dashboard.live import Live
 from pyjama_metrics.dashboard.stream import MAX_STREAMS, Streams
+from pyjama_metrics.dashboard.waker import Waker
 from pyjama_metrics.dashboard.watcher import Watcher
-from pyjama_metrics.storage.json import dumps
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
@@ -39,13 +39,17 @@ if TYPE_CHECKING:
 PORTS_TO_TRY = 50
 """How many ports after the wanted one may be taken instead."""
 
-SPARE_THREADS = 16
-"""Threads for everything that is not a stream."""
+THREADS = 16
+"""Threads that answer requests; streams need none."""
 
-LOOK_FOR_SIGNALS = 0.2
-"""Seconds between two turns of an idle loop: a signal that comes just before the loop begins to wait does
-not wake it.
-"""
+OTHER_CONNECTIONS = 200
+"""Connections at a time that are no streams; further ones wait to be accepted."""
+
+OWN_DESCRIPTORS = 64
+"""Descriptors that are left for files while the system's limit is all used for connections."""
+
+LOOK_FOR_IDLE = 10
+"""Seconds between two looks for connections that nobody uses, while there are any."""
 
 LAST_WORDS = 0.3
 """Seconds that answers under way have for ending when the server stops."""
@@ -54,32 +58,7 @@ ASK_NEIGHBOUR = 2.0
 """Seconds that whoever holds our port has for saying who it is."""
 
 STALLED_CLIENT_BUFFER = 1024 * 1024
-"""Bytes that are kept for a client that does not read; then its stream waits, and gets the newest edition
-afterwards.
-"""
-
-
-class JsonError(ErrorTask):  # type: ignore[misc]
-    """Answers what waitress refuses before any application sees it (malformed, too large) in our error
-    shape.
-    """
-
-    def execute(self) -> None:
-        """Called by waitress."""
-        error = self.request.error
-        body = dumps({"ok": False, "error": f"{error.reason}: {error.body}", "status": error.code})
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend([("Content-Type", "application/json"), ("Cache-Control", "no-store")])
-        self.response_headers.extend(security.HEADERS.items())
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection whose errors have our shape."""
-
-    error_task_class = JsonError
+"""Bytes of an answer that are kept for a client that does not read; then its thread waits."""
 
 
 class DashboardServer:
@@ -92,57 +71,59 @@ class DashboardServer:
         self.streams = Streams(self.live, max_streams)
         self._watcher = Watcher(hub, self.live)
         self._sockets: dict[int, Any] = {}
+        self._waker = Waker(self._sockets)
+        self.live.on_change = self.streams.on_arrival = self._waker.wake
         self._stopping = False
-        self._ended = False
-        self._waking = threading.Lock()
         self._server = create_server(
             create_app(self.live, self.streams, security.own_hosts(address, port)),
             map=self._sockets,
             sockets=[listener],
-            threads=max_streams + SPARE_THREADS,
+            threads=THREADS,
             ident=None,
-            # One request more than the one being answered is read, which is how a stream's client is seen
-            # to leave.
-            channel_request_lookahead=1,
-            connection_limit=4 * max_streams + 200,
+            connection_limit=connections_at_a_time(max_streams + OTHER_CONNECTIONS),
             max_request_body_size=security.MAX_BODY,
             max_request_header_size=32 * 1024,
             outbuf_high_watermark=STALLED_CLIENT_BUFFER,
             channel_timeout=30,
-            cleanup_interval=10,
+            cleanup_interval=LOOK_FOR_IDLE,
         )
         self._server.channel_class = Channel
 
     def run(self) -> None:
-        """Serve until `stop`; everything that this server began has ended on return, within a second."""
+        """Serve until `stop`; everything that this server began has ended on return, within a second.
+
+        In the main thread, a signal wakes it whenever it comes.
+        """
         self._watcher.start()
         try:
-            while not self._stopping:
-                wasyncore.loop(timeout=LOOK_FOR_SIGNALS, use_poll=True, map=self._sockets, count=1)
+            with self._waker.woken_by_signals():
+                while not self._stopping:
+                    wasyncore.loop(timeout=self._patience(), use_poll=True, map=self._sockets, count=1)
+                    self.streams.push(self._sockets)
         finally:
             self._end()
 
     def stop(self) -> None:
         """Make `run` return. May be called at any time, from any thread and from a signal handler."""
         self._stopping = True
-        # Nobody waits for this lock, so a signal handler may want it: whoever has it is waking or ending
-        # the loop.
-        if self._waking.acquire(blocking=False):
-            try:
-                if not self._ended:
-                    self._server.pull_trigger()
-            finally:
-                self._waking.release()
+        self._waker.wake()
+
+    def _patience(self) -> float | None:
+        """Seconds for which the loop may wait for its sockets alone; None for ever."""
+        waits = [self.streams.seconds_to_next_duty(), LOOK_FOR_IDLE if self._server.active_channels else None]
+        # The loop counts whole milliseconds, and one that wakes too early would find nothing to do.
+        return min((wait + 0.001 for wait in waits if wait is not None), default=None)
 
     def _end(self) -> None:
-        self.live.close()
+        self.streams.end(self._sockets)
         self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
-        with self._waking:
-            self._ended = True
-        # Closes the loop's own pipe too. Closing a connection wakes the thread that waits for its client to read.
-        wasyncore.close_all(self._sockets)
-        self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
+        self.streams.end(self._sockets)
         self._watcher.stop()
+        for channel in list(self._server.active_channels.values()):
+            # Also wakes the thread that waits for this client to read.
+            channel.handle_close()
+        self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
+        wasyncore.close_all(self._sockets)
 
 
 def serve(
@@ -180,6 +161,15 @@ def serve(
         open_page(server.url, open_browser)
         server.run()
     return 0
+
+
+def connections_at_a_time(wanted: int) -> int:
+    """How many connections may be open: fewer than ``wanted`` where the system gives this process fewer descriptors.
+
+    A connection that cannot be accepted for want of a descriptor would be reported by the system without a pause.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if limit == resource.RLIM_INFINITY else max(1, min(wanted, limit - OWN_DESCRIPTORS))
 
 
 def listen(host: str, port: int) -> socket.socket | None:

@@ -151,7 +151,7 @@ class Watcher:
     def _keep_observing(self) -> None:
         """Observe the folder that is there now; a deleted one leaves an observer that is alive and silent."""
         folder = folder_identity(self._hub.folder)
-        if folder == self._observed and (self._observer or time.monotonic() < self._observe_again_at):
+        if folder == self._observed and self._is_observing():
             return
         self._end_observing()
         self._observed = folder
@@ -165,6 +165,13 @@ class Watcher:
             self._live.report("observing", self._silence(error))
         else:
             self._live.report("observing", None)
+
+    def _is_observing(self) -> bool:
+        """Whether there is an observer and its folder is still there, or none can be had for the moment."""
+        if self._observer is None:
+            return time.monotonic() < self._observe_again_at
+        # A folder made just after the old one was deleted can have its number too; an emitter ends with its folder.
+        return all(emitter.is_alive() for emitter in self._observer.emitters)
 
     def _silence(self, error: OSError) -> str:
         return (

@@ -98,3 +98,9 @@ def test_json_for_a_terminal_holds_no_commands_for_it() -> None:
     assert (code, [character for character in "\x9b\u202e\x7f" if character in shown]) == (0, [])
     assert name in json.loads(shown)["agents"]
     assert name in json.loads(pyjama("show", "--json").stdout)["agents"]
+
+
+def test_today_begins_at_midnight_where_the_terminal_is() -> None:
+    """The same day as on the page of this machine."""
+    shown = json.loads(pyjama("show", "--json", env={"TZ": "HERE-5:30"}).stdout)
+    assert (shown["today"]["since"] / 3_600_000 + 5.5) % 24 == 0

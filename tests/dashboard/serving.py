@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
+import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from pyjama_metrics import patches
 from pyjama_metrics.dashboard.server import DashboardServer, listen
 from pyjama_metrics.hub import Hub
-from tests.waiting import run_python, wait_until
+from tests.waiting import run_command, run_python, wait_until
 
 AGENT = """
-    import sys
+    import sys, time
     from pyjama_metrics.recorder import record_agent_start, record_agent_activity, record_agent_complete
     from pyjama_metrics.recorder import record_agent_waiting, record_error, record_tool_execution
+
+    def work(seconds, agents=50):
+        "Fifty executions a second, by one agent after the other."
+        for number in range(int(seconds * 50)):
+            record_tool_execution("grep", f"agent-{number % agents}", duration_ms=3)
+            time.sleep(0.02)
+
     for line in sys.stdin:
         exec(line)
         print("done", flush=True)
@@ -35,9 +46,17 @@ class Agent:
 
     def do(self, line: str) -> None:
         """Execute one line of Python, in which the recorder's functions are known."""
+        self.begin(line)
+        self.finish()
+
+    def begin(self, line: str) -> None:
+        """Let it execute one line without waiting for that."""
         assert self.child.stdin is not None
-        assert self.child.stdout is not None
         print(line, file=self.child.stdin, flush=True)
+
+    def finish(self) -> None:
+        """Wait until the line that was begun is executed."""
+        assert self.child.stdout is not None
         assert self.child.stdout.readline() == "done\n", "the agent's process has failed"
 
     def kill(self) -> None:
@@ -54,10 +73,17 @@ def agent_process() -> Iterator[Agent]:
 
 
 @contextmanager
-def serving(home: Path, max_streams: int = 8, heartbeat: float = 15.0, port: int = 0) -> Iterator[DashboardServer]:
-    """Serve the hub in ``home`` while the block lasts."""
+def serving(
+    home: Path, max_streams: int = 8, heartbeat: float = 15.0, port: int = 0, send_buffer: int = 0
+) -> Iterator[DashboardServer]:
+    """Serve the hub in ``home`` while the block lasts.
+
+    With ``send_buffer`` the system keeps no more than about so many bytes for a client that does not read.
+    """
     listener = listen("127.0.0.1", port)
     assert listener is not None
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     server = DashboardServer(Hub(str(home)), listener, max_streams)
     server.streams.heartbeat = heartbeat
     thread = threading.Thread(target=server.run)
@@ -68,6 +94,45 @@ def serving(home: Path, max_streams: int = 8, heartbeat: float = 15.0, port: int
         server.stop()
         thread.join(10)
         assert not thread.is_alive(), "the server did not stop"
+
+
+SERVE = """
+    import sys
+    from pyjama_metrics.dashboard.server import serve
+    from pyjama_metrics.hub import Hub
+    sys.exit(serve(Hub(), port=int(sys.argv[1]), announce=lambda line: print(line, flush=True)))
+"""
+
+
+class Served(Protocol):
+    """A dashboard, whichever process it is in."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class DashboardProcess:
+    """A dashboard in a process of its own."""
+
+    child: subprocess.Popen[str]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def dashboard_process(port: int = 0, home: Path | None = None) -> Iterator[DashboardProcess]:
+    """A dashboard in a process of its own, which has announced its port."""
+    with run_python(SERVE, str(port), env={"PYJAMA_HOME": str(home)} if home else {}) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if found := re.search(r" is at http://127\.0\.0\.1:(\d+)", line):
+                yield DashboardProcess(child, int(found.group(1)))
+                return
+        raise AssertionError(f"no address was announced: {child.communicate()}")
 
 
 @dataclass(frozen=True)
@@ -94,7 +159,7 @@ class Answer:
 
 
 def ask(
-    server: DashboardServer,
+    server: Served,
     path: str,
     method: str = "GET",
     body: str | bytes | None = None,
@@ -117,7 +182,7 @@ def ask(
         return Answer(response.status, response.headers, response.read())
 
 
-def post_json(server: DashboardServer, path: str, body: str = "{}", **headers: str | None) -> Answer:
+def post_json(server: Served, path: str, body: str = "{}", **headers: str | None) -> Answer:
     """Send a change as our own page does."""
     return ask(server, path, "POST", body, **({"Content_Type": "application/json"} | headers))
 
@@ -134,10 +199,17 @@ class Frame:
 class StreamClient:
     """An open stream, read frame by frame."""
 
-    def __init__(self, server: DashboardServer, **headers: str) -> None:
+    def __init__(
+        self, server: Served, path: str = "/api/stream", version: str = "1.1", receive_buffer: int = 0, **headers: str
+    ) -> None:
         host, _, port = server.url.removeprefix("http://").rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
-        lines = [f"GET /api/stream HTTP/1.1\r\nHost: {host}:{port}"] + [f"{k}: {v}" for k, v in headers.items()]
+        self.socket = socket.socket()
+        self.socket.settimeout(10)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect((host, int(port)))
+        lines = [f"GET {path} HTTP/{version}\r\nHost: {host}:{port}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
@@ -164,25 +236,71 @@ class StreamClient:
             if not line:
                 fields = {}
 
+    def documents(self) -> Iterator[Any]:
+        """What a page has after each event; fails where an update does not follow on what it has."""
+        document: Any = None
+        for frame in self.frames():
+            document = followed(document, frame.data)
+            yield document
+
     def close(self) -> None:
-        """Go away without a word."""
+        """Go away as browsers do."""
         self.file.close()
         self.socket.close()
 
+    def reset(self) -> None:
+        """Go away as crashed ones do."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+
+def followed(document: Any, data: Any) -> Any:
+    """The document after one event's data: the snapshot, or the update applied; fails for one that does not follow."""
+    if "from" not in data:
+        return data
+    assert document is not None, "an update before any snapshot"
+    assert document["hub"]["version"] == data["from"], "an update was left out"
+    after = patches.apply(document, data)
+    assert after["hub"]["version"] == data["to"]
+    return after
+
 
 @contextmanager
-def streaming(server: DashboardServer, **headers: str) -> Iterator[StreamClient]:
-    """Hold a stream open while the block lasts."""
-    with closing(StreamClient(server, **headers)) as client:
+def streaming(server: Served, **options: Any) -> Iterator[StreamClient]:
+    """Hold a stream open while the block lasts; for ``options`` see `StreamClient`."""
+    with closing(StreamClient(server, **options)) as client:
         yield client
 
 
-def shown(server: DashboardServer, agent: str) -> str | None:
+class Crowd:
+    """Many viewers in a process of their own; see `crowd.py`."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self.child = child
+
+    def until(self, version: str) -> Any:
+        """What they got until each had ``version``, or the end of its stream."""
+        out, errors = self.child.communicate(version + "\n", timeout=30)
+        assert not errors
+        return json.loads(out)
+
+
+@contextmanager
+def crowd(server: Served, count: int) -> Iterator[Crowd]:
+    """``count`` viewers, each of whom has its first event."""
+    port = server.url.rpartition(":")[2]
+    with run_command(sys.executable, str(Path(__file__).with_name("crowd.py")), port, str(count)) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        yield Crowd(child)
+
+
+def shown(server: Served, agent: str) -> str | None:
     """The status that the server shows for an agent."""
     view = ask(server, "/api/data").json["agents"].get(agent)
     return None if view is None else str(view["status"])
 
 
-def wait_for_status(server: DashboardServer, agent: str, status: str, timeout: float = 5.0) -> None:
+def wait_for_status(server: Served, agent: str, status: str, timeout: float = 5.0) -> None:
     """Wait until the server shows an agent in a status."""
     wait_until(lambda: shown(server, agent) == status, timeout, f"{agent} to be {status}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -19,27 +19,8 @@ from pyjama_metrics.dashboard import server as server_module
 from pyjama_metrics.dashboard.addresses import health
 from pyjama_metrics.dashboard.server import DashboardServer, listen, serve
 from pyjama_metrics.hub import Hub
-from tests.dashboard.serving import ask, streaming
-from tests.waiting import run_python
-
-SERVE = """
-    import sys
-    from pyjama_metrics.dashboard.server import serve
-    from pyjama_metrics.hub import Hub
-    sys.exit(serve(Hub(), port=int(sys.argv[1]), announce=lambda line: print(line, flush=True)))
-"""
-
-
-@contextmanager
-def dashboard_process(port: int = 0, home: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A dashboard in a process of its own, and the port that it announced."""
-    with run_python(SERVE, str(port), env={"PYJAMA_HOME": str(home)} if home else {}) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            if found := re.search(r" is at http://127\.0\.0\.1:(\d+)", line):
-                yield child, int(found.group(1))
-                return
-        raise AssertionError(f"no address was announced: {child.communicate()}")
+from tests.dashboard.serving import ask, dashboard_process, serving, streaming
+from tests.waiting import run_python, wait_until
 
 
 def seconds_to_end(child: subprocess.Popen[str], number: signal.Signals) -> float:
@@ -53,33 +34,77 @@ def seconds_to_end(child: subprocess.Popen[str], number: signal.Signals) -> floa
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_well_within_a_second(home: Path, number: signal.Signals) -> None:
     """Ctrl-C and a service manager are obeyed at once, in silence, with open and with stalled streams."""
-    with dashboard_process() as (child, port):
-        streams = []
-        for _ in range(5):
-            stream = socket.create_connection(("127.0.0.1", port))
-            stream.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            assert stream.recv(16).startswith(b"HTTP/1.1 200")
-            streams.append(stream)
-        try:
-            assert seconds_to_end(child, number) < 1.0
-            assert child.returncode == 0
-            assert child.communicate() == ("", "")
-        finally:
-            for stream in streams:
-                stream.close()
+    with dashboard_process() as dashboard, streaming(dashboard) as first, streaming(dashboard):
+        next(first.frames())
+        assert seconds_to_end(dashboard.child, number) < 1.0
+        assert dashboard.child.returncode == 0
+        assert dashboard.child.communicate() == ("", "")
 
 
-def test_stop_does_not_wait_for_clients_that_do_not_read(server: DashboardServer) -> None:
-    """A thread that waits for its client's buffer is woken too."""
-    with streaming(server), streaming(server), streaming(server) as reader:
-        frames = reader.frames()
-        for number in range(60):
-            server.live.report("test", f"{number} " + "x" * 200_000)
-        assert any("59 x" in "".join(frame.data["hub"]["troubles"]) for frame in frames)
-        began = time.monotonic()
-        server.stop()
-        assert list(frames) == []
-        assert time.monotonic() - began < 1.0
+INTERRUPTED = """
+    import os, random, signal, sys, threading, time
+    from pyjama_metrics.dashboard import server as servers
+    from pyjama_metrics.hub import Hub
+    worst = 0.0
+    for _ in range(int(sys.argv[1])):
+        server = servers.DashboardServer(Hub(), servers.listen("127.0.0.1", 0))
+        turning = threading.Event()
+        push = server.streams.push
+        server.streams.push = lambda sockets: (push(sockets), turning.set())
+
+        def interrupt():
+            # The signal comes while the loop turns, or ends its turn and begins to wait.
+            server.live.on_change()
+            turning.wait(10)
+            for _ in range(random.randrange(200)):
+                pass
+            os.kill(os.getpid(), random.choice((signal.SIGINT, signal.SIGTERM)))
+            interrupt.at = time.monotonic()
+
+        with servers.stopped_by_signals(server.stop):
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            server.run()
+            thread.join()
+            worst = max(worst, time.monotonic() - interrupt.at)
+    print(worst)
+"""
+
+
+def test_a_signal_at_any_moment_ends_it(home: Path) -> None:
+    """Also one that comes when the loop has looked whether it should end, and not begun to wait."""
+    with run_python(INTERRUPTED, "60") as child:
+        out, errors = child.communicate(timeout=60)
+        assert errors == ""
+        assert float(out) < 1.0
+
+
+def test_an_idle_loop_waits_without_end(server: DashboardServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked for by the clock while nobody is connected; with a stream, the heartbeat is all."""
+    waits: list[float | None] = []
+    turn = server_module.wasyncore.loop
+
+    def watched(timeout: float | None, **options: Any) -> None:
+        waits.append(timeout)
+        turn(timeout, **options)
+
+    monkeypatch.setattr(server_module.wasyncore, "loop", watched)
+    with streaming(server) as client:
+        next(client.frames())
+        wait_until(lambda: waits and waits[-1] is not None and 14 < waits[-1] < 15.1, 2.0, "nothing but the heartbeat")
+    wait_until(lambda: waits[-1] is None, 2.0, "nothing at all")
+
+
+def test_stop_does_not_wait_for_clients_that_do_not_read(home: Path) -> None:
+    """Neither for streams nor for answers that nobody takes."""
+    with serving(home, send_buffer=4096) as server:
+        server.live.report("test", "x" * 4_000_000)
+        with streaming(server, receive_buffer=4096), streaming(server, path="/api/data", receive_buffer=4096):
+            wait_until(lambda: server.streams.count == 1, 2.0, "the stream to be open")
+            began = time.monotonic()
+            server.stop()
+            wait_until(lambda: server.streams.count == 0, 1.0, "the stream to be ended")
+    assert time.monotonic() - began < 1.0
 
 
 def test_open_streams_are_ended_and_not_cut(server: DashboardServer) -> None:
@@ -94,23 +119,23 @@ def test_our_own_dashboard_keeps_its_port(home: Path, tmp_path: Path) -> None:
     """A second start for the same folder, by any of its names, says where the first one is and ends well."""
     other_name = tmp_path / "link"
     other_name.symlink_to(home)
-    with dashboard_process() as (first, port):
+    with dashboard_process() as first:
         said: list[str] = []
-        assert serve(Hub(str(other_name)), port=port, announce=said.append) == 0
+        assert serve(Hub(str(other_name)), port=first.port, announce=said.append) == 0
         assert len(said) == 1
-        assert f"http://127.0.0.1:{port}" in said[0]
+        assert first.url in said[0]
         assert "already" in said[0]
-        assert first.poll() is None
+        assert first.child.poll() is None
 
 
 def test_the_dashboard_of_another_folder_is_a_stranger(home: Path, tmp_path: Path) -> None:
     """Its page would show other figures, so the next port is taken."""
     with (
-        dashboard_process() as (first, port),
-        dashboard_process(port, tmp_path / "other hub") as (_, chosen),
+        dashboard_process() as first,
+        dashboard_process(first.port, tmp_path / "other hub") as second,
     ):
-        assert port < chosen <= port + server_module.PORTS_TO_TRY
-        assert first.poll() is None
+        assert first.port < second.port <= first.port + server_module.PORTS_TO_TRY
+        assert first.child.poll() is None
 
 
 class Rude(BaseHTTPRequestHandler):
@@ -144,8 +169,8 @@ def stranger(body: bytes = Rude.body) -> Iterator[int]:
 
 def test_a_strangers_port_is_left_to_it(home: Path) -> None:
     """The next free port is taken and announced; the stranger goes on undisturbed."""
-    with stranger() as port, dashboard_process(port) as (_, chosen):
-        assert port < chosen
+    with stranger() as port, dashboard_process(port) as ours:
+        assert port < ours.port
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[1]", b'{"service": "other"}', b"[" * 60_000])
@@ -212,4 +237,17 @@ def test_a_request_is_answered_while_others_are_slow(server: DashboardServer) ->
     host, _, port = server.url.removeprefix("http://").partition(":")
     with closing(socket.create_connection((host, int(port)))) as slow:
         slow.sendall(f"POST /api/clear HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 10\r\n\r\n{{".encode())
+        assert ask(server, "/health").status == 200
+
+
+def test_no_more_connections_are_accepted_than_there_are_descriptors(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait their turn, and nothing spins meanwhile."""
+    few = server_module.OWN_DESCRIPTORS + 10
+    monkeypatch.setattr(server_module.resource, "getrlimit", lambda _: (few, few))
+    with serving(home) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(socket.create_connection((host, int(port))))
+            wait_until(lambda: len(server._sockets) == 10, 2.0, "all that may be accepted")
         assert ask(server, "/health").status == 200

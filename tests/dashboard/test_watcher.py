@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
-import threading
+import subprocess
+import sys
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from watchdog.observers.api import BaseObserver
 
 from pyjama_metrics.dashboard import watcher as watcher_module
 from pyjama_metrics.dashboard.live import Live
@@ -23,7 +27,7 @@ from pyjama_metrics.recorder import close, record_agent_start, record_tool_execu
 from pyjama_metrics.storage import losses
 from pyjama_metrics.storage.lock import FoldLock
 from tests.dashboard.serving import agent_process, ask, shown, wait_for_status
-from tests.waiting import wait_until
+from tests.waiting import run_command, run_python, wait_until
 
 
 @contextmanager
@@ -37,7 +41,6 @@ def watching(home: Path, **options: object) -> Iterator[Live]:
         yield live
     finally:
         watcher.stop()
-        live.close()
 
 
 def test_a_killed_agent_is_shown_as_crashed(server: DashboardServer) -> None:
@@ -83,20 +86,26 @@ def test_a_deleted_folder_is_watched_again_when_it_is_back(home: Path, server: D
     assert ask(server, "/health").json["status"] == "ok"
 
 
-def test_a_folder_that_was_replaced_is_observed_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The observer of the old folder would be silent for ever."""
-    observed: list[str] = []
+def test_a_folder_that_is_back_is_observed_anew(home: Path) -> None:
+    """The observer of the old folder would be silent for ever: a new one tells of changes in the new folder."""
+    observed: list[list[str]] = []
 
-    def observe(folder: str, tell: object) -> object:
-        observed.append(folder)
-        return watcher_module.observe(folder, tell)  # type: ignore[arg-type]
+    def observe(folder: str, tell: Callable[[], None]) -> BaseObserver:
+        told: list[str] = []
+        observed.append(told)
+        return watcher_module.observe(folder, lambda: (told.append("replaced"), tell())[1])
 
     home.mkdir()
-    with watching(home, observe=observe):
-        assert len(observed) == 1
-        os.rename(home, home.with_name("old"))
-        home.mkdir()
+    with watching(home, observe=observe) as live:
+        shutil.rmtree(home)
+        record_agent_start("in the new folder")
         wait_until(lambda: len(observed) == 2, 3.0, "a second observer")
+        observed[1].clear()
+        flush()
+        record_agent_start("another")
+        flush()
+        wait_until(lambda: observed[1], 3.0, "its events")
+        wait_until(lambda: b"another" in live.newest.body, 3.0, "the agent")
 
 
 def test_without_file_events_the_tick_sees_changes(home: Path) -> None:
@@ -107,6 +116,63 @@ def test_without_file_events_the_tick_sees_changes(home: Path) -> None:
 
     with watching(home, observe=refuse) as live:
         wait_until(lambda: any("inotify instance limit reached" in said for said in live.troubles))
+        record_agent_start("seen by the tick")
+        flush()
+        wait_until(lambda: b"seen by the tick" in live.newest.body, 2.0, "the agent")
+
+
+WATCH = """
+    import sys
+    from pyjama_metrics.dashboard.live import Live
+    from pyjama_metrics.dashboard.watcher import Watcher
+    from pyjama_metrics.hub import Hub
+    from tests.waiting import run_command, run_python, wait_until
+    hub = Hub()
+    live = Live(hub)
+    watcher = Watcher(hub, live)
+    watcher.start()
+    print(*live.troubles, flush=True)
+    for name in sys.stdin:
+        wait_until(lambda: name.strip().encode() in live.newest.body)
+        print("shown", flush=True)
+    watcher.stop()
+"""
+"""Says what troubles it has, then of each name on its input when it is shown."""
+
+
+@contextmanager
+def without(limit: str) -> Iterator[subprocess.Popen[str]]:
+    """Run WATCH in a process for which the system's ``limit`` is 0; skips where a process cannot be limited so."""
+    limited = f'echo 0 > /proc/sys/user/{limit} && exec "$0" -c "$1"'
+    with run_command("unshare", "-Ur", "sh", "-c", "true") as trial:
+        if trial.wait(10):
+            pytest.skip("this system gives a process no limits of its own (unshare -U)")
+    with run_command("unshare", "-Ur", "sh", "-c", limited, sys.executable, textwrap.dedent(WATCH)) as child:
+        yield child
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare: the limit cannot be reached without harm to others")
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_at_the_systems_limit_of_watches_the_page_is_late_and_says_so(home: Path, limit: str) -> None:
+    """It takes the limit of a real system to know what that one answers."""
+    home.mkdir()
+    with without(limit) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert "does not report changes" in child.stdout.readline()
+        record_agent_start("seen all the same")
+        flush()
+        print("seen all the same", file=child.stdin, flush=True)
+        assert child.stdout.readline() == "shown\n"
+        assert child.communicate(timeout=10) == ("", "")
+
+
+def test_where_no_event_ever_comes_the_tick_sees_changes(home: Path, tmp_path: Path) -> None:
+    """On a network mount the observer is alive, has no error, and is silent."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with watching(home, observe=lambda _, tell: watcher_module.observe(str(elsewhere), tell)) as live:
+        assert live.troubles == ()
         record_agent_start("seen by the tick")
         flush()
         wait_until(lambda: b"seen by the tick" in live.newest.body, 2.0, "the agent")
@@ -134,6 +200,41 @@ def test_a_storm_of_changes_is_shown_a_few_times_and_to_its_end(home: Path, monk
         wait_until(lambda: b'"tool-99"' in live.newest.body, 3.0, "the last change")
         # One for each pause, one for each tick, and some at the beginning and the end.
         assert live.newest.number < 6 + 2 * (time.monotonic() - began) / watcher_module.COALESCE
+
+
+REPLACE = """
+    import json, os, sys, time
+    path, rate, seconds = sys.argv[1], 500, 2
+    with open(path) as file:
+        state = json.load(file)
+    head, tail = json.dumps(state).split(f'"generation": {state["generation"]},')
+    began = time.monotonic()
+    for number in range(1, rate * seconds + 1):
+        with open(path + ".next", "w") as file:
+            file.write(f'{head}"generation": {state["generation"] + number},{tail}')
+        os.replace(path + ".next", path)
+        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+    print(state["generation"] + number, number / (time.monotonic() - began))
+"""
+"""Replaces a snapshot 500 times a second for two seconds; prints the last generation and how many a second it were."""
+
+
+def test_a_storm_of_500_replacements_a_second_costs_little_and_is_shown_to_its_end(home: Path) -> None:
+    """With 100 agents: a few editions a second, at most 60 % of a core, and the last state is on the page."""
+    for number in range(100):
+        record_tool_execution("grep", f"agent-{number}", duration_ms=1)
+    flush()
+    with watching(home) as live:
+        before, began, used = live.newest.number, time.monotonic(), time.process_time()
+        with run_python(REPLACE, str(home / "metrics.json")) as child:
+            out, err = child.communicate(timeout=30)
+        used, seconds = time.process_time() - used, time.monotonic() - began
+        assert err == ""
+        generation, rate = int(out.split()[0]), float(out.split()[1])
+        wait_until(lambda: json.loads(live.newest.body)["generation"] == generation, 1.0, "the last state")
+        assert rate > 300  # else it was no storm
+        assert live.newest.number - before < 10 + 1.2 * seconds / watcher_module.COALESCE
+        assert used / seconds < 0.6
 
 
 def test_an_unreadable_snapshot_leaves_the_last_view_and_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,17 +292,6 @@ def test_an_unchanged_snapshot_is_not_read_again(home: Path, monkeypatch: pytest
 def test_a_version_means_nothing_to_another_server(home: Path) -> None:
     """A browser that kept an answer of a server before this one is sent a new one."""
     assert Live(Hub(str(home))).newest.version != Live(Hub(str(home))).newest.version
-
-
-def test_who_waits_is_woken_by_the_end(home: Path) -> None:
-    """A stream does not keep the server from ending."""
-    live = Live(Hub(str(home)))
-    ended = threading.Event()
-    waiter = threading.Thread(target=lambda: (live.wait(live.newest.number, 60.0), ended.set()))
-    waiter.start()
-    live.close()
-    assert ended.wait(2.0)
-    waiter.join()
 
 
 def test_a_replaced_snapshot_is_told_from_the_one_before(home: Path) -> None:

@@ -55,5 +55,5 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield tab
     context.close()
     # What the tests bring about: a server that ends, one that refuses a stream, a policy that is tried.
-    expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "503", "TrustedHTML")
+    expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "503", "Trusted")
     assert [complaint for complaint in complaints if not any(word in complaint for word in expected)] == []

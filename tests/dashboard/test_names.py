@@ -16,7 +16,8 @@ from pyjama_metrics.dashboard.server import DashboardServer
 from tests.dashboard.serving import ask
 
 FOLDER = Path(app_module.__file__).parent
-SCRIPTS = sorted((FOLDER / "static" / "js").glob("*.js"))
+STATIC = FOLDER / "static"
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 VARIABLES = {
     "agent": views.AgentView,
     "agentA": views.AgentView,
@@ -25,6 +26,14 @@ VARIABLES = {
     "toolA": views.ToolView,
     "toolB": views.ToolView,
     "entry": views.LogView,
+    "need": views.NeedView,
+    "recent": views.SparkView,
+    "subtree": views.SubtreeView,
+    "today": views.TodayView,
+    "activity": views.ActivityView,
+    "execution": views.ExecutionView,
+    "run": views.RunView,
+    "usage": views.UsageView,
     "overview": views.Overview,
     "problems": views.ProblemsView,
     "metrics": views.MetricsView,
@@ -93,8 +102,8 @@ def test_every_field_in_a_script_is_a_field_of_its_view(script: Path) -> None:
     """The scripts read what the views have."""
     text = script.read_text(encoding="utf-8")
     variables = "|".join(VARIABLES)
-    found = re.findall(rf'\b(?<![./])({variables})(?:\.(\w+)|\["([\w-]+)"\])', text)
-    extra = {"data": {"hub", "now"}}
+    found = re.findall(rf'\b(?<![./#-])({variables})(?:\(\))?(?:\.(\w+)|\["([\w-]+)"\])', text)
+    extra = {"data": {"hub", "now"}, "metrics": {"json"}}  # of which the last is the name of the file
     unknown = {
         (variable, dotted or quoted)
         for variable, dotted, quoted in found
@@ -122,14 +131,24 @@ def test_the_page_holds_no_inline_script_and_no_foreign_address(server: Dashboar
 
 
 def test_every_static_file_is_served(server: DashboardServer) -> None:
-    """What the page asks for is in the package."""
+    """What the page and its scripts ask for is in the package."""
     page = ask(server, "/").body.decode()
     wanted = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
-    wanted |= {f"/static/js/{script.name}" for script in SCRIPTS}
+    (folder,) = {address.rpartition("js/main.js")[0] for address in wanted if address.endswith("js/main.js")}
+    wanted |= {folder + path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     assert {path: ask(server, path).status for path in wanted} == dict.fromkeys(wanted, 200)
 
 
 def test_every_script_is_used() -> None:
     """No script is left over."""
-    imports = {name for script in SCRIPTS for name in re.findall(r'"\./(\w+\.js)"', script.read_text(encoding="utf-8"))}
+    imports = {name for script in SCRIPTS for name in re.findall(r'"\./([\w-]+\.js)"', script.read_text(encoding="utf-8"))}
     assert imports | {"main.js"} == {script.name for script in SCRIPTS}
+
+
+def test_every_sheet_is_used(server: DashboardServer) -> None:
+    """No style sheet is left over."""
+    linked = set(re.findall(r'href="/static/\w+/(\w+\.css)"', ask(server, "/").body.decode()))
+    loaded = {
+        name for script in SCRIPTS for name in re.findall(r'loadStyles\("\.\./(\w+\.css)"\)', script.read_text(encoding="utf-8"))
+    }
+    assert linked | loaded == {sheet.name for sheet in STATIC.glob("*.css")}

@@ -8,36 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pyjama_metrics.dashboard.server import DashboardServer
-from pyjama_metrics.dashboard.stream import Streams
 from pyjama_metrics.recorder import (
     record_agent_activity,
     record_agent_start,
     record_error,
     record_tool_execution,
 )
-from tests.dashboard.serving import agent_process, ask, serving, wait_for_status
+from tests.dashboard.looking import open_page, row, see
+from tests.dashboard.serving import agent_process, wait_for_status
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-
-def open_page(page: Page, server: DashboardServer) -> None:
-    """Open the page and wait for its first data."""
-    page.goto(server.url)
-    page.wait_for_selector("body[data-version]")
-
-
-def row(page: Page, table: str, name: str) -> Locator:
-    """The row of an agent or a tool, by its exact name."""
-    return page.locator(f"#{table} tr", has=page.get_by_role("rowheader", name=name, exact=True))
-
-
-def see(where: Locator, text: str, timeout: float = 5.0) -> None:
-    """Wait until a text is to be seen."""
-    where.filter(has_text=text).first.wait_for(timeout=timeout * 1000)
 
 
 def test_agents_of_other_processes_appear_and_move(server: DashboardServer, page: Page) -> None:
@@ -126,26 +110,6 @@ def test_the_policy_stops_what_would_get_in(server: DashboardServer, page: Page)
     assert told == "TypeError"
 
 
-def test_clear_asks_first_and_says_what_stays(server: DashboardServer, page: Page) -> None:
-    """Nothing is cleared by one click; Escape and Keep leave everything as it is."""
-    record_tool_execution("grep", "worker", duration_ms=1)
-    wait_until(lambda: ask(server, "/api/data").json["metrics"]["global"]["count"] == 1)
-    open_page(page, server)
-    page.get_by_role("button", name="Clear…").click()
-    dialog = page.get_by_role("dialog")
-    see(dialog, "Stays")
-    dialog.get_by_role("button", name="Keep").click()
-    assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 1
-    page.get_by_role("button", name="Clear…").click()
-    page.keyboard.press("Escape")
-    assert not dialog.is_visible()
-    page.get_by_role("button", name="Clear…").click()
-    dialog.get_by_role("button", name="Clear", exact=True).click()
-    dialog.wait_for(state="hidden")
-    assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 0
-    wait_until(lambda: page.locator("#tools tr").count() == 0, 5.0, "the tool to be gone")
-
-
 def test_a_newcomer_is_told_what_to_type(server: DashboardServer, page: Page, home: Path) -> None:
     """An empty hub is no empty page; the first event takes its place."""
     open_page(page, server)
@@ -168,97 +132,6 @@ def test_losses_are_said_in_a_sentence(server: DashboardServer, page: Page, home
     see(page.locator("#troubles"), "1 line of the journals could not be read")
 
 
-def test_the_page_comes_back_after_the_server_did(home: Path, page: Page) -> None:
-    """While the server is away the page says so; then it goes on where the hub is."""
-    with serving(home) as server:
-        port = int(server.url.rpartition(":")[2])
-        open_page(page, server)
-        see(page.locator("#connection"), "live")
-    see(page.locator("#connection"), "reconnecting")
-    record_agent_start("meanwhile")
-    with serving(home, port=port):
-        see(row(page, "agents", "meanwhile"), "running", timeout=10.0)
-        see(page.locator("#connection"), "live")
-
-
-def test_a_page_without_a_stream_polls(server: DashboardServer, page: Page) -> None:
-    """One page too many is slower, and not empty."""
-    server.streams.limit = 0
-    record_agent_start("polled")
-    wait_for_status(server, "polled", "running")
-    open_page(page, server)
-    see(row(page, "agents", "polled"), "running")
-    see(page.locator("#connection"), "polling")
-    server.streams.limit = Streams(server.live).limit
-    see(page.locator("#connection"), "live", timeout=8.0)
-
-
-def set_hidden(page: Page, hidden: bool) -> None:
-    """Tell the page that its tab is hidden, or looked at again."""
-    page.evaluate(
-        """hidden => {
-            Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
-            Object.defineProperty(document, "visibilityState", {configurable: true, get: () => hidden ? "hidden" : "visible"});
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        hidden,
-    )
-
-
-def test_a_hidden_tab_gives_its_stream_back_until_it_is_looked_at(server: DashboardServer, page: Page) -> None:
-    """A browser has six connections for all tabs. Headless Chromium calls no tab hidden, so the test overrides what it says."""
-    page.clock.install()
-    open_page(page, server)
-    set_hidden(page, True)
-    page.clock.run_for(3000)
-    set_hidden(page, False)
-    page.clock.run_for(6000)
-    assert page.locator("#connection").inner_text() == "live"
-    set_hidden(page, True)
-    page.clock.run_for(5500)
-    see(page.locator("#connection"), "resting")
-    wait_until(lambda: server.streams.count == 0, what="the stream to be given back")
-    record_agent_start("meanwhile")
-    wait_for_status(server, "meanwhile", "running")
-    assert row(page, "agents", "meanwhile").count() == 0
-    set_hidden(page, False)
-    see(row(page, "agents", "meanwhile"), "running")
-    see(page.locator("#connection"), "live")
-    assert server.streams.count == 1
-
-
-def test_a_hidden_tab_without_a_stream_stops_polling(server: DashboardServer, page: Page) -> None:
-    """Nobody looks at what it would show."""
-    page.clock.install()
-    server.streams.limit = 0
-    answered: list[str] = []
-    page.on("requestfinished", lambda request: answered.append(request.url.removeprefix(server.url)))
-    open_page(page, server)
-    see(page.locator("#connection"), "polling")
-    set_hidden(page, True)
-    page.clock.run_for(4000)
-    wait_until(lambda: page.evaluate("1") and answered.count("/api/data") == 2, what="the second poll")
-    page.clock.run_for(1500)
-    see(page.locator("#connection"), "resting")
-    answered.clear()
-    page.clock.run_for(20_000)
-    page.evaluate("fetch('/health').then(answer => answer.text())")
-    assert answered == ["/health"]
-    server.streams.limit = Streams(server.live).limit
-    set_hidden(page, False)
-    see(page.locator("#connection"), "live")
-
-
-def test_two_tabs_show_the_same(server: DashboardServer, page: Page) -> None:
-    """Each has its stream, and each moves."""
-    open_page(page, server)
-    other = page.context.new_page()
-    open_page(other, server)
-    record_agent_start("seen twice")
-    see(row(page, "agents", "seen twice"), "running")
-    see(row(other, "agents", "seen twice"), "running")
-
-
 def test_states_differ_by_shape_and_word_too(server: DashboardServer, page: Page) -> None:
     """Who cannot tell the colours apart can tell the states apart."""
     with agent_process() as agent:
@@ -272,14 +145,3 @@ def test_states_differ_by_shape_and_word_too(server: DashboardServer, page: Page
             shape = row(page, "agents", name).locator("use").get_attribute("href")
             assert shape == f"#shape-{word}"
             assert page.locator(f"symbol{shape}").count() == 1
-
-
-def test_many_agents_do_not_flood_the_page(server: DashboardServer, page: Page) -> None:
-    """The first 200 are shown; the others are one click away."""
-    for number in range(250):
-        record_agent_start(f"agent-{number:03}")
-    wait_for_status(server, "agent-249", "running", timeout=10.0)
-    open_page(page, server)
-    wait_until(lambda: page.locator("#agents tr").count() == 200)
-    page.get_by_role("button", name="Show 50 more").click()
-    assert page.locator("#agents tr").count() == 250

@@ -1,55 +1,111 @@
-// The table of agents. Those that wait for somebody come first, then those at work, both by name so that rows stay where
-// they are; the others follow, the latest first.
+// The panel of agents. Rows are touched when their agent changed, and once a second where they are in view.
 
-import { fill, showState, writeText } from "./fields.js";
-import { count } from "./format.js";
+import { choice, closed, onChoice } from "./agents-choice.js";
+import { showOffers } from "./agents-controls.js";
+import { listenForArrows } from "./agents-keys.js";
+import { AgentList } from "./agents-list.js";
+import { fillRow, tickRow } from "./agents-row.js";
+import * as format from "./format.js";
+import { onRoute } from "./route.js";
 import { Rows } from "./rows.js";
+import { data, onFrame } from "./store.js";
+import { onTick } from "./ticks.js";
 
-const FIRST_SHOWN = 200;
-const RANKS = { waiting: 0, running: 1 };
-const STATES = new Set(["running", "waiting", "completed", "failed", "crashed", "stopped", "unknown"]);
+const PAGE = 100;
+const MOST_PER_FRAME = 25; // new rows: what is in sight comes first, and no frame takes long
+const NOTHING = { all: false, agents: new Set() };
+const EVERYTHING = { all: true, agents: new Set() };
 
-const ENDED_BADLY = new Set(["failed", "crashed"]);
-
-const rows = new Rows(document.querySelector("#agents"), document.querySelector("#agent-row"));
-const total = document.querySelector("#agents-total");
+const body = document.querySelector("#agents");
+const rows = new Rows(body, document.querySelector("#agent-row"));
 const more = document.querySelector("#more-agents");
-let showsAll = false;
-let newest = {};
+const held = document.querySelector("#agents-held");
+const list = new AgentList();
 
-more.addEventListener("click", () => {
-  showsAll = true;
-  showAgents(newest);
+const places = new WeakMap(); // row → its place, as it was filled
+const inView = new Set();
+let limit = PAGE;
+let isPointedAt = false;
+let isAsked = false;
+let isShown = true; // the overview, and this panel with it
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) inView.add(target);
+    else inView.delete(target);
+    if (!target.isConnected) watcher.unobserve(target);
+  }
+  tick(Date.now());
 });
 
-export function showAgents(agents) {
-  newest = agents;
-  const sorted = Object.entries(agents).sort(byUrgency);
-  const shown = showsAll ? sorted : sorted.slice(0, FIRST_SHOWN);
-  rows.show(shown, ([name]) => name, fillAgent);
-  total.textContent = sorted.length ? count(sorted.length) : "";
-  more.hidden = shown.length === sorted.length;
-  more.textContent = `Show ${count(sorted.length - shown.length)} more`;
+onFrame((change) => show(change));
+onRoute(({ name }) => {
+  isShown = name === "overview";
+  isPointedAt = false; // a panel that goes does not tell that the pointer has left it
+  show(EVERYTHING);
+});
+onChoice(() => show(EVERYTHING));
+onTick(tick);
+listenForArrows(body, (row) => places.get(row).id);
+
+body.addEventListener("pointerenter", (event) => {
+  isPointedAt = event.pointerType === "mouse";
+});
+body.addEventListener("pointerleave", () => {
+  isPointedAt = false;
+});
+more.addEventListener("click", () => {
+  limit += PAGE;
+  show(EVERYTHING);
+});
+held.addEventListener("click", () => show(EVERYTHING, false));
+
+function show(change, isHeld = isPointedAt || body.contains(document.activeElement)) {
+  if (!data() || !isShown) return;
+  const { agents } = data();
+  const now = Date.now();
+  const { rows: wanted, matches } = list.update(agents, choice, closed, isHeld, now);
+  const hasAll = rows.show(wanted.slice(0, limit), (place) => place.id, (row, place) => {
+    const before = places.get(row);
+    if (!before) watcher.observe(row);
+    if (before && !change.all && !change.agents.has(place.id) && isSame(before, place)) return;
+    places.set(row, place);
+    row.toggleAttribute("data-aside", !place.isMatch);
+    fillRow(row, agents[place.id], place, now);
+  }, MOST_PER_FRAME);
+  if (!hasAll) showMore();
+  const hidden = Math.max(0, wanted.length - limit);
+  more.hidden = hidden === 0;
+  more.textContent = `Show ${format.count(Math.min(PAGE, hidden))} more`;
+  held.hidden = !(isHeld && list.isStale);
+  body.parentElement.toggleAttribute("data-tree", choice.isTree);
+  showOffers(Object.values(agents), matches);
 }
 
-function fillAgent(row, [name, agent]) {
-  fill(row, agent);
-  writeText(row.querySelector("[data-name]"), name || "(no name)");
-  writeText(row.querySelector("[data-now]"), whatNow(agent));
-  showState(row, STATES.has(agent.status) ? agent.status : "unknown");
+/** Show, with the next frame, more of the rows that this one had no time for. */
+function showMore() {
+  if (isAsked) return;
+  isAsked = true;
+  requestAnimationFrame(() => {
+    isAsked = false;
+    show(NOTHING);
+  });
 }
 
-/** What an agent at work does, why one waits, what went wrong where one did not end well. */
-function whatNow(agent) {
-  if (agent.status === "waiting") return agent["waiting-reason"] ?? "";
-  if (agent.status === "running") return [agent["current-step"], agent["current-tool"]].filter(Boolean).join(" · ");
-  return ENDED_BADLY.has(agent.status) ? (agent["last-error"] ?? "") : "";
+function tick(now) {
+  const agents = data()?.agents ?? {};
+  for (const row of inView) {
+    const { id } = places.get(row);
+    if (Object.hasOwn(agents, id)) tickRow(row, agents[id], now);
+  }
 }
 
-function byUrgency([nameA, agentA], [nameB, agentB]) {
-  const rankA = RANKS[agentA.status] ?? 2;
-  const rankB = RANKS[agentB.status] ?? 2;
-  if (rankA !== rankB) return rankA - rankB;
-  const later = rankA === 2 ? (agentB["last-seen"] ?? 0) - (agentA["last-seen"] ?? 0) : 0;
-  return later || (nameA < nameB ? -1 : 1);
+function isSame(placeA, placeB) {
+  return (
+    placeA.isTree === placeB.isTree &&
+    placeA.hasChildren === placeB.hasChildren &&
+    placeA.isOpen === placeB.isOpen &&
+    placeA.isMatch === placeB.isMatch &&
+    placeA.rails.join() === placeB.rails.join()
+  );
 }

@@ -1,4 +1,4 @@
-// The Clear button and its question.
+// The Clear button and its question. Enter and Escape keep everything: the button that has the focus at first is Keep.
 
 const dialog = document.querySelector("#clear-dialog");
 const yes = document.querySelector("#clear-yes");
@@ -13,18 +13,23 @@ yes.addEventListener("click", clear);
 
 async function clear() {
   yes.disabled = true;
-  try {
-    const answer = await fetch("/api/clear", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: "{}",
-    });
-    if (!answer.ok) throw new Error((await answer.json()).error);
+  failure.hidden = true;
+  const refused = await refusal();
+  yes.disabled = false;
+  if (refused === null) {
     dialog.close();
-  } catch (error) {
-    failure.textContent = `Nothing was cleared: ${error.message}`;
-    failure.hidden = false;
-  } finally {
-    yes.disabled = false;
+    return;
+  }
+  failure.textContent = refused;
+  failure.hidden = false;
+}
+
+/** Ask the server to clear; why it did not, in a sentence, or null. */
+async function refusal() {
+  try {
+    const answer = await fetch("/api/clear", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+    return answer.ok ? null : `Nothing was cleared: ${(await answer.json()).error}`;
+  } catch {
+    return "The server did not answer. See whether the figures are still there before you try again.";
   }
 }

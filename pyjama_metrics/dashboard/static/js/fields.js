@@ -3,19 +3,25 @@
 
 import * as format from "./format.js";
 
+const PAUSE_MS = 2000;
+
 const WRITERS = {
   count: (element, value) => write(element, format.count(value)),
   percent: (element, value) => write(element, format.percent(value)),
   duration: (element, value) => write(element, format.duration(value)),
   text: writeText,
   ago: (element, value) => writeTime(element, value, format.ago),
+  since: (element, value) => writeTime(element, value, format.since),
   clock: (element, value) => writeTime(element, value, format.timeOfDay),
+  compact: (element, value) => writeShort(element, format.compact(value), format.count(value)),
+  money: (element, value) => writeShort(element, format.money(value), format.exactMoney(value)),
+  elapsed: (element, value) => write(element, format.elapsed(value)),
 };
 
-/** Put the values of `view` into the fields inside `root`. */
+/** Put the values of `view` into the fields inside `root`; a view that is null has nothing to say. */
 export function fill(root, view) {
   for (const element of root.querySelectorAll("[data-field]")) {
-    WRITERS[element.dataset.format ?? "text"](element, view[element.dataset.field]);
+    WRITERS[element.dataset.format ?? "text"](element, view?.[element.dataset.field] ?? null);
   }
 }
 
@@ -35,10 +41,17 @@ export function writeText(element, value) {
   element.title = text.length > 12 ? text : "";
 }
 
+/** Set an element's text to a figure that was made short; the whole of it is in the tooltip. */
+export function writeShort(element, text, exact) {
+  write(element, text);
+  const title = exact === text ? "" : exact;
+  if (element.title !== title) element.title = title;
+}
+
 /** Write all relative times anew: they change without any event. */
-export function refreshTimes(root) {
-  for (const element of root.querySelectorAll("time[data-format=ago]")) {
-    if (element.dataset.time) writePlain(element, format.ago(Number(element.dataset.time)));
+export function refreshTimes(root, now) {
+  for (const element of root.querySelectorAll("time[data-format=ago], time[data-format=since]")) {
+    if (element.dataset.time) writePlain(element, format[element.dataset.format](Number(element.dataset.time), now));
   }
 }
 
@@ -62,8 +75,13 @@ function writePlain(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+const lit = new WeakMap(); // element → when it was lit, ms
+
+/** Light an element for a moment; one that changes all the time is lit now and then, for a page that blinks tells nothing. */
 function highlight(element) {
-  if (document.hidden) return;
+  const now = performance.now();
+  if (document.hidden || now - (lit.get(element) ?? -Infinity) < PAUSE_MS) return;
+  lit.set(element, now);
   element.classList.add("changed");
   element.addEventListener("animationend", () => element.classList.remove("changed"), { once: true });
 }

@@ -1,10 +1,12 @@
 // How figures are written. Every function takes a value of the view, which may be null, and returns text.
 
 const NOTHING = "–";
-const LONGEST = 300;
+const LONGEST = 300; // characters
+const SIZES = ["k", "M", "G", "T"];
 const CONTROLS = /[\u0000-\u001f]/g; // shown as the pictures that Unicode has for them: ␀ ␉ ␊
 
 const counts = new Intl.NumberFormat("en");
+const dollars = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -17,8 +19,39 @@ export function text(value) {
   return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 }
 
+/** A number, whole. */
 export function count(value) {
   return value === null ? NOTHING : counts.format(value);
+}
+
+/** A large number in three or four digits: 9,999 · 12.3k · 1.2M. */
+export function compact(value) {
+  if (value === null) return NOTHING;
+  if (Math.abs(value) < 10_000) return counts.format(Math.round(value));
+  let size = value;
+  let place = -1;
+  while (Math.abs(size) >= 999.5 && place < SIZES.length - 1) {
+    size /= 1000;
+    place += 1;
+  }
+  return `${Math.abs(size) < 99.95 ? size.toFixed(1) : counts.format(Math.round(size))}${SIZES[place]}`;
+}
+
+/** Micro-dollars; what is less than a cent keeps two digits that count. */
+export function money(micros) {
+  if (micros === null) return NOTHING;
+  const amount = Math.abs(micros) / 1e6;
+  const sign = micros < 0 ? "−" : "";
+  if (amount === 0) return "$0.00";
+  if (amount < 0.01) return `${sign}$${amount.toFixed(amount < 0.0001 ? 6 : 4)}`;
+  return `${sign}$${amount < 99_999.5 ? dollars.format(amount) : compact(amount)}`;
+}
+
+/** Micro-dollars to the last of them. */
+export function exactMoney(micros) {
+  if (micros === null) return "";
+  const digits = (Math.abs(micros) / 1e6).toFixed(6).replace(/(\.\d\d\d*?)0+$/, "$1");
+  return `${micros < 0 ? "−" : ""}$${digits}`;
 }
 
 /** A rate from 0 to 1. Only 1 itself is 100 %, and only 0 itself is 0 %: one failure in a million stays visible. */
@@ -43,6 +76,22 @@ export function duration(ms) {
   return span(seconds);
 }
 
+/** How long something has taken so far: 0:07 · 12:05 · 2 h 10 min · 3 d 4 h. */
+export function elapsed(ms) {
+  if (ms === null) return NOTHING;
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  return `${counts.format(Math.floor(hours / 24))} d ${hours % 24} h`;
+}
+
+/** How long something has lasted that began at a time. */
+export function since(ms, now = Date.now()) {
+  return elapsed(ms === null ? null : now - ms);
+}
+
 /** How long ago a time was. */
 export function ago(ms, now = Date.now()) {
   if (ms === null) return NOTHING;
@@ -50,12 +99,14 @@ export function ago(ms, now = Date.now()) {
   return seconds < 2 ? "now" : `${span(seconds)} ago`;
 }
 
+/** A time of today on the clock; an older one with its day. */
 export function timeOfDay(ms, now = Date.now()) {
   if (ms === null) return NOTHING;
   const time = clock.format(ms);
   return now - ms < 86_400_000 ? time : `${day.format(ms)} ${time}`;
 }
 
+/** A time in full. */
 export function exactTime(ms) {
   return ms === null ? "" : exact.format(ms);
 }

@@ -1,49 +1,146 @@
-// The latest entries of the log, newest first.
+// The panel of the log: newest first. It follows, until somebody pauses it or reads further down; then new lines wait.
 
-import { fill, showState, write } from "./fields.js";
-import { Rows } from "./rows.js";
+import { count } from "./format.js";
+import { choice, isFiltered, onChoice, showOffers } from "./log-controls.js";
+import { copyEntries } from "./log-copy.js";
+import { matcher } from "./log-filter.js";
+import { Lines, MOST } from "./log-lines.js";
+import { LogRows } from "./log-rows.js";
+import { onRoute } from "./route.js";
+import { data, onFrame } from "./store.js";
+import { onTick } from "./ticks.js";
 
-// The shape of an entry, by the word that the recorder gave; every other word is an error.
-const SHAPES = {
-  ok: "completed", success: "completed", completed: "completed",
-  running: "running", waiting: "waiting", crashed: "crashed",
-  stopped: "stopped", interrupted: "stopped", cancelled: "stopped", canceled: "stopped",
-};
+const PAGE = 100;
+const AT_TOP = 2; // px; zoomed pages stop at fractions
+const DAY = 86_400_000;
 
-const rows = new Rows(document.querySelector("#log"), document.querySelector("#log-row"));
+const panel = document.querySelector(".panel.log");
+const list = document.querySelector("#log");
+const scroll = panel.querySelector(".scroll");
 const total = document.querySelector("#log-total");
 const none = document.querySelector("#no-log");
+const nonesuch = document.querySelector("#no-such-line");
+const fresh = document.querySelector("#log-fresh");
+const more = document.querySelector("#more-log");
+const pause = document.querySelector("#log-pause");
+const copy = document.querySelector("#log-copy");
 
-export function showLog(entries) {
-  const newestFirst = entries.map((entry, place) => ({ entry, place })).reverse();
-  rows.show(newestFirst, keyOf, fillEntry);
-  total.textContent = entries.length ? `latest ${entries.length}` : "";
-  none.hidden = entries.length > 0;
+const lines = new Lines();
+const rows = new LogRows(list, document.querySelector("#log-row"));
+
+const reasons = { isPaused: false, isAway: false, isFocused: false, isSelected: false }; // why new lines wait
+let held = null; // while they wait: {lines, number} of those that are shown
+let matching = [];
+let limit = PAGE;
+let isInView = true;
+let isOffered = false;
+
+onRoute(({ name }) => {
+  isInView = name === "overview";
+  if (isInView) show();
+});
+
+onFrame((change) => {
+  const before = lines.all;
+  if (lines.update(data()["recent-logs"], change.logs)) {
+    if (held) held = holding();
+    limit = PAGE;
+  }
+  if (before === lines.all) return;
+  isOffered = false;
+  show();
+});
+
+onTick(() => {
+  if (isOffered || !data()) return;
+  isOffered = true;
+  showOffers(lines.all.map(({ entry }) => entry));
+});
+
+onChoice(() => {
+  limit = PAGE;
+  scroll.scrollTop = 0;
+  show();
+});
+
+scroll.addEventListener("scroll", () => hold({ isAway: scroll.scrollTop > AT_TOP }), { passive: true });
+list.addEventListener("focusin", () => hold({ isFocused: true }));
+list.addEventListener("focusout", () => hold({ isFocused: false }));
+document.addEventListener("selectionchange", () => {
+  const selection = document.getSelection();
+  hold({ isSelected: !selection.isCollapsed && list.contains(selection.anchorNode) });
+});
+
+pause.addEventListener("click", () => setPaused(!reasons.isPaused));
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
+  if (event.key !== "p" || event.ctrlKey || event.metaKey || event.altKey || isTyping || !isInView) return;
+  setPaused(!reasons.isPaused);
+});
+
+fresh.addEventListener("click", () => {
+  scroll.focus({ preventScroll: true });
+  scroll.scrollTop = 0;
+  reasons.isAway = false;
+  held = isHeld() ? holding() : null;
+  show();
+});
+
+more.addEventListener("click", () => {
+  limit += PAGE;
+  show();
+});
+
+copy.addEventListener("click", () => copyEntries(copy, shownLines().map(({ entry }) => entry)));
+
+function setPaused(isPaused) {
+  hold({ isPaused });
+  pause.textContent = isPaused ? "Follow" : "Pause";
+  panel.toggleAttribute("data-paused", isPaused);
 }
 
-function keyOf({ entry, place }) {
-  return entry.id ?? `${place} ${entry.timestamp} ${entry["agent-id"]}`;
+function isHeld() {
+  return Object.values(reasons).some(Boolean);
 }
 
-function fillEntry(row, { entry }) {
-  fill(row, entry);
-  write(row.querySelector("[data-what]"), words(entry));
-  showState(row, shape(entry));
+/** Change why new lines wait. What is shown stays as it is while there is a reason. */
+function hold(changes) {
+  Object.assign(reasons, changes);
+  if (isHeld() === (held !== null)) return;
+  held = isHeld() ? holding() : null;
+  show();
 }
 
-function words(entry) {
-  const status = entry.status ?? "";
-  if (entry.event === "start") return "started";
-  if (entry.event === "crash") return "crashed";
-  if (entry.event === "waiting") return "waits";
-  if (entry.event === "error") return "error";
-  return status.length > 40 ? `${status.slice(0, 40)}…` : status;
+function holding() {
+  return { lines: lines.all, number: lines.arrived };
 }
 
-function shape(entry) {
-  if (entry.event === "start") return "running";
-  if (entry.event === "crash") return "crashed";
-  if (entry.event === "waiting") return "waiting";
-  if (entry.event === "error") return "failed";
-  return SHAPES[(entry.status ?? "").toLowerCase()] ?? "failed";
+function shownLines() {
+  return matching.slice(0, limit);
+}
+
+function show() {
+  if (!isInView) return;
+  const isWanted = matcher(choice);
+  matching = (held?.lines ?? lines.all).filter(({ entry }) => isWanted(entry));
+  rows.show(shownLines());
+  showFresh(held ? lines.all.filter(({ entry, number }) => number > held.number && isWanted(entry)).length : 0);
+  showRest();
+}
+
+function showFresh(waiting) {
+  fresh.hidden = waiting === 0;
+  fresh.textContent = `${count(waiting)}${waiting === MOST ? "+" : ""} new`;
+}
+
+function showRest() {
+  const known = (held?.lines ?? lines.all).length;
+  total.textContent = isFiltered() ? `${count(matching.length)} of ${count(known)}` : known > 0 ? count(known) : "";
+  none.hidden = known > 0;
+  nonesuch.hidden = matching.length > 0 || known === 0;
+  const hidden = Math.max(0, matching.length - limit);
+  more.hidden = hidden === 0;
+  more.textContent = `Show ${count(Math.min(PAGE, hidden))} more`;
+  const oldest = shownLines().at(-1)?.entry.timestamp ?? Infinity;
+  list.toggleAttribute("data-days", Date.now() - oldest >= DAY);
 }

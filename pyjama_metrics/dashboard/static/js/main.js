@@ -1,38 +1,37 @@
-// Brings the data to the panels. Each panel is a module that knows its part of the page and nothing of the others.
+// Brings the page to life. Each panel is a module that knows its part of the page and nothing of the others. Here is what
+// one sees first; the rest is loaded when that is on screen, and the page of an agent when somebody goes there.
 
-import { showAgents } from "./agents.js";
-import "./clear.js";
-import { connect } from "./connection.js";
-import { fill, refreshTimes } from "./fields.js";
-import { showLog } from "./log.js";
-import { showOverview } from "./overview.js";
-import { showTools } from "./tools.js";
-import { showTroubles } from "./troubles.js";
+import "./theme.js";
+import "./shell.js";
+import "./needs.js";
+import "./tiles.js";
+import "./agents.js";
+import "./title.js";
+import "./connection-state.js";
+import { onRoute } from "./route.js";
+import { onFrame } from "./store.js";
 
-const connection = document.querySelector("#connection");
-const connectionText = document.querySelector("#connection-text");
-const hubParts = document.querySelectorAll("[data-view=HubView]");
+const asked = new Set();
+let isAgent = false;
 
-connect(show, tell);
-setInterval(() => document.hidden || refreshTimes(document), 1000);
-document.addEventListener("visibilitychange", () => document.hidden || refreshTimes(document));
+onRoute(({ name }) => {
+  isAgent = name === "agent";
+  if (isAgent) bring("./agent.js");
+});
 
-function show(data) {
-  const { hub, metrics, agents } = data;
-  for (const part of hubParts) fill(part, hub);
-  showTroubles(hub, data.problems);
-  showOverview(data);
-  showAgents(agents);
-  showTools(metrics.tools);
-  showLog(data["recent-logs"]);
-  const isEmpty = !Object.keys(agents).length && !Object.keys(metrics.tools).length && !data["recent-logs"].length;
-  document.querySelector("#nothing").hidden = !isEmpty;
-  document.querySelector("#panels").hidden = isEmpty;
-  document.body.dataset.version = hub.version;
-}
+onFrame(() => {
+  if (isAgent) bring("./agent.js");
+  // What this frame shows is on screen when the next one begins.
+  if (!asked.has("./later.js")) requestAnimationFrame(() => setTimeout(() => bring("./later.js")));
+});
 
-function tell(state) {
-  if (connection.dataset.state === state) return;
-  connection.dataset.state = state;
-  connectionText.textContent = state;
+/** Load a module, once. */
+async function bring(name) {
+  if (asked.has(name)) return;
+  asked.add(name);
+  try {
+    await import(name);
+  } catch {
+    asked.delete(name); // the server is gone; with its next figures comes a frame, and then it is asked for again
+  }
 }

@@ -1,0 +1,157 @@
+// The panel of the activity: asks for what the chosen range needs, no more often than it can change, and shows it while somebody looks.
+
+import { onRange, chooseSpan, pace, range, RANGES } from "./activity-range.js";
+import { sliceAt, slicesBetween, spanNow } from "./activity-slices.js";
+import { onOpen, showTable } from "./activity-table.js";
+import * as words from "./activity-words.js";
+import { compact, count } from "./format.js";
+import { CHARTS, loadScript, loadStyles } from "./loading.js";
+import { data, onFrame } from "./store.js";
+import { onTick } from "./ticks.js";
+
+const AGAIN = 5000; // ms after a failure
+
+const panel = document.querySelector(".panel.activity");
+const charts = panel.querySelector(".charts");
+const [when, what] = panel.querySelector(".reading").children;
+const known = document.querySelector("#activity-known");
+const note = document.querySelector("#activity-note");
+const figures = Object.fromEntries([...panel.querySelectorAll("[data-sum]")].map((element) => [element.dataset.sum, element]));
+
+let plots = null;
+let making = null; // the promise of the charts
+let isSeen = false;
+let activity = null; // the ActivityView that came last
+let shown = null; // what is drawn of it: {slices, span}
+let asked = { at: -Infinity, version: null, request: null, isFailed: false };
+let ahead = 0; // ms by which the server's clock is ahead of this one
+let pointed = null;
+let most = 0;
+
+new IntersectionObserver((entries) => {
+  isSeen = entries.at(-1).isIntersecting;
+  look();
+}).observe(panel);
+
+onTick(look);
+onRange(() => {
+  asked.at = -Infinity;
+  look();
+});
+onFrame(() => {
+  const executions = data().metrics.global.count;
+  if (executions < most) asked.at = -Infinity; // cleared
+  most = executions;
+  if (!Number.isFinite(asked.at)) look();
+});
+onOpen(() => shown && showTable(shown.slices, shown.span.step, Date.now()));
+
+// Chosen here, in another tab or by the system: the theme ends up as this attribute.
+new MutationObserver(() => plots?.recolour()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
+charts.addEventListener("keydown", (event) => {
+  const last = (shown?.slices.times.length ?? 0) - 1;
+  if (last < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+  const places = { ArrowLeft: (pointed ?? last + 1) - 1, ArrowRight: (pointed ?? -1) + 1, Home: 0, End: last, Escape: null };
+  if (!Object.hasOwn(places, event.key)) return;
+  event.preventDefault();
+  const place = places[event.key];
+  plots?.point(place === null ? null : Math.min(Math.max(place, 0), last));
+});
+charts.addEventListener("blur", () => plots?.point(null));
+
+function look() {
+  if (!isSeen || document.hidden || !data()) return;
+  const now = Date.now();
+  if (isDue(now)) ask(now);
+  else if (activity && spanOf(activity, now).to !== shown?.span.to) show(now);
+}
+
+function isDue(now) {
+  if (!Number.isFinite(asked.at)) return true;
+  if (asked.isFailed) return now - asked.at >= AGAIN;
+  return now - asked.at >= pace(asked.at) && (asked.version !== data().hub.version || range.name === "custom");
+}
+
+async function ask(now) {
+  asked.request?.abort();
+  const request = new AbortController();
+  asked = { at: now, version: data().hub.version, request, isFailed: false };
+  const query = range.name === "custom" ? `from=${range.from}&to=${range.to}` : `range=${range.name}`;
+  try {
+    const [answer] = await Promise.all([fetch(`/api/activity?${query}`, { signal: request.signal }), draw()]);
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error);
+    activity = body;
+    ahead = range.name === "custom" ? ahead : activity.to - Date.now();
+    show(Date.now());
+  } catch (error) {
+    if (request.signal.aborted) return;
+    asked.isFailed = true;
+    showFailure(error);
+  }
+}
+
+/** The charts are made, and their library is loaded, when they are looked at for the first time. */
+async function draw() {
+  making ??= make();
+  try {
+    plots = await making;
+  } catch (error) {
+    making = null; // the next look tries again
+    throw error;
+  }
+}
+
+async function make() {
+  const [{ Plots }] = await Promise.all([import("./activity-plot.js"), loadScript(CHARTS), loadStyles("../vendor/uplot/uPlot.min.css")]);
+  return new Plots(window.uPlot, charts, { onPoint: showReading, onDrag: chooseSpan });
+}
+
+function spanOf({ step }, now) {
+  return spanNow(range, RANGES[range.name]?.span, step, now + ahead);
+}
+
+function show(now) {
+  const span = { ...spanOf(activity, now), step: activity.step, known: activity["known-from"] };
+  const slices = slicesBetween(activity, span.from, span.to);
+  const all = words.sums(slices);
+  shown = { slices, span };
+  plots.show(slices, span);
+  write(known, words.knowledge(activity, now));
+  write(note, activity.note ?? "");
+  delete note.dataset.failure;
+  write(figures.success, all.success === null ? "–" : `${compact(all.success)} ok`, count(all.success));
+  write(figures.error, all.error === null ? "" : `${compact(all.error)} failed`, count(all.error));
+  write(figures.tokens, compact(all.tokens), count(all.tokens));
+  write(figures.cost, words.costWords(all) + (all.cost !== null && all.unpriced ? " + unpriced calls" : ""));
+  charts.setAttribute("aria-label", words.summary(words.spanWords(span.from, span.to, span.step, now), all));
+  showReading(pointed);
+  showTable(slices, span.step, now);
+}
+
+/** The slice that is pointed at, in a line; else which span is shown. */
+function showReading(place) {
+  pointed = place;
+  if (!shown) return;
+  const { slices, span } = shown;
+  const now = Date.now();
+  if (place === null || slices.times[place] === undefined) {
+    write(when, words.spanWords(span.from, span.to, span.step, now));
+    write(what, "");
+    return;
+  }
+  const slice = sliceAt(slices, place);
+  write(when, words.spanWords(slice.time, slice.time + span.step, span.step, now));
+  write(what, words.sliceLine(slice));
+}
+
+function showFailure(error) {
+  note.dataset.failure = "";
+  write(note, `The activity could not be loaded: ${error.message}`);
+}
+
+function write(element, text, exact = "") {
+  if (element.textContent !== text) element.textContent = text;
+  if (element.title !== exact) element.title = exact;
+}

@@ -1,0 +1,136 @@
+// Who an agent is, where it runs, and its figures.
+
+import { elapsedOf } from "./agents-order.js";
+import { whatNow, writeCost } from "./agents-row.js";
+import { copy } from "./copy.js";
+import { fill, showState, write, writeText } from "./fields.js";
+import * as format from "./format.js";
+import { agentHref } from "./route.js";
+
+const page = document.querySelector("#agent-page");
+const name = page.querySelector("#agent-name bdi");
+const doing = page.querySelector("#agent-doing");
+const origin = page.querySelector("#agent-origin");
+const figures = page.querySelector("#agent-figures");
+const MOST_CHILDREN = 50;
+const UNFIT = /[\u0000-\u001f\u007f]/; // a command with a line end would be executed when it is pasted
+
+let shown = "";
+
+/** Write the name into the head, before anything is known of the agent. */
+export function showName(id) {
+  writeText(name, id || "(no name)");
+  doing.hidden = true;
+}
+
+/** Show an AgentDetail. */
+export function showHead(detail) {
+  const { agent } = detail;
+  doing.hidden = false;
+  showState(doing, agent.status);
+  writeText(doing.querySelector("[data-now]"), whatNow(agent));
+  fill(figures, agent);
+  writeCost(figures.querySelector("[data-cost]"), agent);
+  showMessages(detail.messages);
+  showOrigin(detail);
+  tickHead(detail, Date.now());
+}
+
+/** Write what changes with time alone. */
+export function tickHead({ agent }, now) {
+  writePlain(figures.querySelector("[data-elapsed]"), format.elapsed(elapsedOf(agent, now)));
+  const since = agent.status === "waiting" ? agent["waiting-since"] : null;
+  writePlain(doing.querySelector("[data-word]"), since === null ? agent.status : `waiting for ${format.elapsed(now - since)}`);
+}
+
+function writePlain(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function showMessages(messages) {
+  const roles = Object.entries(messages);
+  write(figures.querySelector("[data-messages]"), format.count(roles.reduce((sum, [, count]) => sum + count, 0)));
+  writeText(figures.querySelector("[data-roles]"), roles.map(([role, count]) => `${format.count(count)} ${role}`).join(", "));
+}
+
+function showOrigin(detail) {
+  const { agent, children, labels } = detail;
+  const parent = detail["parent-agent"];
+  const command = detail.runs[0]?.command ?? null;
+  const facts = [
+    ["Source", agent.source && bdi(agent.source)],
+    ["Host", agent.host && bdi(agent.host)],
+    ["Process", agent.pid && bdi(String(agent.pid))],
+    ["Folder", agent.cwd && bdi(agent.cwd, "code")],
+    ["Terminal", command && !UNFIT.test(command) && copyable(command)],
+    ["Parent", parent && linkTo(parent)],
+    [children.length === 1 ? "Child" : `${format.count(children.length)} children`, children.length > 0 && linksTo(children)],
+    ["Labels", labels && Object.keys(labels).length > 0 && tags(labels)],
+    ["Task", detail.spec && bdi(typeof detail.spec === "string" ? detail.spec : JSON.stringify(detail.spec))],
+  ];
+  const key = JSON.stringify([agent.source, agent.host, agent.pid, agent.cwd, command, parent, children, labels, detail.spec]);
+  if (shown === key) return; // a button that has the focus keeps it
+  shown = key;
+  origin.replaceChildren(...facts.filter(([, value]) => value).map(([title, value]) => fact(title, value)));
+}
+
+function fact(title, value) {
+  const row = document.createElement("div");
+  const term = document.createElement("dt");
+  const definition = document.createElement("dd");
+  term.textContent = title;
+  definition.append(value);
+  row.append(term, definition);
+  return row;
+}
+
+function bdi(text, tag = "bdi") {
+  const element = document.createElement(tag);
+  element.dir = "auto";
+  writeText(element, text);
+  return element;
+}
+
+function linkTo(id) {
+  const link = document.createElement("a");
+  link.href = agentHref(id);
+  link.append(bdi(id || "(no name)"));
+  return link;
+}
+
+function linksTo(ids) {
+  const list = document.createElement("ul");
+  for (const id of ids.slice(0, MOST_CHILDREN)) {
+    const item = document.createElement("li");
+    item.append(linkTo(id));
+    list.append(item);
+  }
+  if (ids.length > MOST_CHILDREN) {
+    const rest = document.createElement("li");
+    rest.textContent = `and ${format.count(ids.length - MOST_CHILDREN)} more`;
+    list.append(rest);
+  }
+  return list;
+}
+
+function tags(labels) {
+  const list = document.createElement("ul");
+  for (const [key, value] of Object.entries(labels)) {
+    const item = document.createElement("li");
+    item.append(bdi(key), "=", bdi(value));
+    list.append(item);
+  }
+  return list;
+}
+
+function copyable(command) {
+  const parts = document.createDocumentFragment(); // the command, and a button that copies it
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "plain";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy the command that shows its terminal");
+  button.addEventListener("click", () => copy(command, button));
+  parts.append(bdi(command, "code"), button);
+  return parts;
+}

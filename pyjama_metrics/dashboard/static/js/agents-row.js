@@ -1,0 +1,114 @@
+// One agent in the table: what it does, since when, and how well.
+
+import { elapsedOf } from "./agents-order.js";
+import { fill, showState, write, writeText } from "./fields.js";
+import * as format from "./format.js";
+import { agentHref } from "./route.js";
+import { drawSpark, makeSpark } from "./sparkline.js";
+
+const STATES = new Set(["running", "waiting", "completed", "failed", "crashed", "stopped", "unknown"]);
+const ENDED_BADLY = new Set(["failed", "crashed"]);
+const ALARMING = 0.1; // share of executions that failed
+const DEEPEST = 8; // levels that are drawn; whoever is deeper stands at the eighth
+
+/** Write an agent into its row. `place` is its place in the tree: `{id, depth, rails, hasChildren, isOpen, isTree}`. */
+export function fillRow(row, agent, place, now) {
+  const parts = partsOf(row);
+  const subtree = place.isTree && place.hasChildren ? (agent.subtree ?? null) : null;
+  fill(row, subtree ? withSums(agent, subtree) : agent);
+  writeCost(parts.cost, subtree ?? agent);
+  writeText(parts.now, whatNow(agent));
+  showState(row, STATES.has(agent.status) ? agent.status : "unknown");
+  markFailures(row, (subtree ?? agent).error, (subtree ?? agent).count);
+  row.toggleAttribute("data-sum", subtree !== null);
+  for (const cell of parts.sums) cell.title = subtree ? `with the agents below it: ${subtree.agents} in all` : "";
+  fillPlace(parts, place);
+  tickRow(row, agent, now);
+}
+
+/** Mark a row in which something failed, and one in which so much failed that somebody should look. */
+export function markFailures(row, error, count) {
+  row.toggleAttribute("data-missed", error > 0);
+  row.toggleAttribute("data-failing", error > count * ALARMING);
+}
+
+/** Write what changes with time alone. */
+export function tickRow(row, agent, now) {
+  const { elapsed, seen, spark } = partsOf(row);
+  writePlain(elapsed, format.elapsed(elapsedOf(agent, now)));
+  writePlain(seen, format.ago(agent["last-seen"], now));
+  drawSpark(spark, agent.recent ?? null, now);
+}
+
+function withSums(agent, { count, error, tokens }) {
+  return { ...agent, count, error, tokens, "success-rate": count > 0 ? (count - error) / count : null };
+}
+
+/** What a waiting agent waits for, what one at work does, what went wrong where one did not end well. */
+export function whatNow(agent) {
+  if (agent.status === "waiting") return agent["waiting-reason"] ?? "";
+  if (agent.status === "running") return [agent["current-step"], agent["current-tool"]].filter(Boolean).join(" · ");
+  return ENDED_BADLY.has(agent.status) ? (agent["last-error"] ?? "") : "";
+}
+
+/** Write a cost, "unpriced" where models were called and no price is known, or a dash where none was called. */
+export function writeCost(element, view) {
+  const cost = view["cost-micros"] ?? null;
+  const requests = view.requests ?? 0;
+  const priced = view["priced-requests"] ?? 0;
+  write(element, cost === null && requests > 0 ? "unpriced" : format.money(cost));
+  element.toggleAttribute("data-unpriced", cost === null);
+  const exact = cost === null ? "" : `${format.exactMoney(cost)}; `;
+  const title = requests > 0 ? `${exact}${format.count(priced)} of ${format.count(requests)} model calls have a price` : "";
+  if (element.title !== title) element.title = title;
+}
+
+const known = new WeakMap();
+
+function partsOf(row) {
+  if (!known.has(row)) known.set(row, findParts(row));
+  return known.get(row);
+}
+
+function findParts(row) {
+  const spark = makeSpark();
+  row.querySelector(".recent").append(spark);
+  return {
+    spark,
+    rails: row.querySelector(".rails"),
+    twist: row.querySelector(".twist"),
+    link: row.querySelector("a"),
+    name: row.querySelector("[data-name]"),
+    now: row.querySelector("[data-now]"),
+    cost: row.querySelector("[data-cost]"),
+    elapsed: row.querySelector("[data-elapsed]"),
+    seen: row.querySelector("time"),
+    sums: row.querySelectorAll(".count, .error, .success-rate, .tokens"),
+  };
+}
+
+function fillPlace({ rails, twist, link, name }, { id, depth, rails: wanted, hasChildren, isOpen, isTree }) {
+  writeText(name, id || "(no name)");
+  const href = agentHref(id);
+  if (link.getAttribute("href") !== href) link.setAttribute("href", href);
+  link.title = id.length > 12 ? format.text(id) : "";
+  const drawn = isTree ? wanted.slice(0, DEEPEST) : [];
+  if (rails.dataset.drawn !== drawn.join(" ")) {
+    rails.dataset.drawn = drawn.join(" ");
+    rails.replaceChildren(...drawn.map(rail));
+  }
+  twist.hidden = !(isTree && hasChildren);
+  twist.setAttribute("aria-expanded", String(isOpen));
+  twist.setAttribute("aria-label", `agents below ${format.text(id)}`);
+  rails.parentElement.dataset.depth = isTree ? depth : "";
+}
+
+function rail(kind) {
+  const element = document.createElement("i");
+  element.className = kind;
+  return element;
+}
+
+function writePlain(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

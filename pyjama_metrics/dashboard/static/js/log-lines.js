@@ -1,0 +1,65 @@
+// The lines of the log that this page remembers: more than the document has, each once, newest first.
+
+export const MOST = 1000;
+const MOST_SENT = 100; // lines that the document has at most
+
+export class Lines {
+  #lines = []; // {entry, number}, newest first; the number counts arrivals
+  #ids = new Set();
+  #arrived = 0;
+
+  /** The lines, newest first: `[{entry, number}]`. Another array after each change. */
+  get all() {
+    return this.#lines;
+  }
+
+  /** The number of the line that arrived last; later ones have higher numbers. */
+  get arrived() {
+    return this.#arrived;
+  }
+
+  /** Take the latest lines of the document, oldest first, and `more` new ones. Returns whether the log was cleared before. */
+  update(latest, more) {
+    const isCleared = this.#isCleared(latest);
+    if (isCleared) {
+      this.#lines = [];
+      this.#ids.clear();
+      this.#merge(latest);
+    } else {
+      this.#merge([...more, ...latest]);
+    }
+    return isCleared;
+  }
+
+  #merge(entries) {
+    const added = [];
+    for (const entry of entries) {
+      const id = idOf(entry);
+      if (this.#ids.has(id)) continue;
+      this.#ids.add(id);
+      this.#arrived += 1;
+      added.push({ entry, number: this.#arrived });
+    }
+    if (added.length === 0) return;
+    // A sort keeps the order of equals, and lines that are sorted already cost one look each.
+    this.#lines = [...added.reverse(), ...this.#lines].sort((a, b) => time(b.entry) - time(a.entry));
+    for (const { entry } of this.#lines.splice(MOST)) this.#ids.delete(idOf(entry));
+  }
+
+  /** Our newest line leaves the document only for newer ones, and then the document is full of these. */
+  #isCleared(latest) {
+    if (this.#lines.length === 0) return false;
+    const newest = this.#lines[0].entry;
+    if (latest.some((entry) => idOf(entry) === idOf(newest))) return false;
+    return latest.length < MOST_SENT || time(latest[0]) < time(newest);
+  }
+}
+
+/** What tells a line from all others, also after a new connection. */
+export function idOf(entry) {
+  return entry.id ?? JSON.stringify(entry);
+}
+
+function time(entry) {
+  return entry.timestamp ?? 0;
+}

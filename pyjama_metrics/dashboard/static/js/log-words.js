@@ -1,0 +1,36 @@
+// What a line of the log says: its word, its shape, and the kind that one can choose.
+
+import { text } from "./format.js";
+
+const LONGEST = 40;
+
+const EVENTS = {
+  start: { word: "started", kind: "running" },
+  crash: { word: "crashed", kind: "crashed" },
+  waiting: { word: "waits", kind: "waiting" },
+  error: { word: "error", kind: "failed" },
+};
+
+// The kind of a status, by the word that the recorder gave; every other word is a failure.
+const KINDS = {
+  ok: "completed", success: "completed", completed: "completed",
+  running: "running", waiting: "waiting", crashed: "crashed",
+  stopped: "stopped", interrupted: "stopped", cancelled: "stopped", canceled: "stopped",
+};
+
+/** The kinds that lines are chosen by, with their names: a kind is also the name of a shape. */
+export const KIND_NAMES = { failed: "Failed", crashed: "Crashed", waiting: "Waiting", running: "Started", completed: "Ok", stopped: "Stopped" };
+
+/** The word for what happened. */
+export function wordOf(entry) {
+  if (Object.hasOwn(EVENTS, entry.event ?? "")) return EVENTS[entry.event].word;
+  const status = text(entry.status);
+  return status.length > LONGEST ? `${status.slice(0, LONGEST)}…` : status;
+}
+
+/** The kind of what happened. */
+export function kindOf(entry) {
+  if (Object.hasOwn(EVENTS, entry.event ?? "")) return EVENTS[entry.event].kind;
+  const status = (entry.status ?? "").toLowerCase();
+  return Object.hasOwn(KINDS, status) ? KINDS[status] : "failed";
+}

@@ -17,7 +17,7 @@ from pyjama_metrics.version import __version__
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGE = CHECKOUT / "pyjama_metrics"
-SCRIPTS = ("scripts/test", ".ci/run", "test-shared-metrics.sh")
+SCRIPTS = ("scripts/test", "scripts/screenshots", ".ci/run", "test-shared-metrics.sh")
 
 
 def declared() -> configparser.ConfigParser:

@@ -30,10 +30,13 @@ def staged(home: Path) -> Iterator[int]:
     Everything is in the file when the block begins. A dashboard that is to know single executions must be up before.
     """
     now = time.time_ns() // 1_000_000
+    folder = home.parent / "shop"
+    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        children = {
-            name: stack.enter_context(run_command(*command(name, now), env=surroundings(home, name))) for name in cast.BOSSES
-        }
+        children = {}
+        for name in cast.BOSSES:
+            agent = run_command(*command(name, now), env=surroundings(home, name), cwd=str(folder))
+            children[name] = stack.enter_context(agent)
         for name, child in children.items():
             assert child.stdout is not None
             if child.stdout.readline().rstrip() != cast.THERE.format(name):

@@ -222,8 +222,8 @@ def test_the_crosshair_reads_a_bar_exactly_by_pointer_and_by_keys(server: Dashbo
     open_page(page, server)
     drawn(page)
     choose(page, "1 h")
+    see(page.locator("#activity-known"), "A bar is 1 min")
     see(page.locator(".activity .ok"), "1,200 ok")
-    see(page.locator(".activity .reading"), ":")
     page.locator(".activity .charts").focus()
     page.keyboard.press("End")
     by_keys = [said(page, ".reading")]
@@ -348,6 +348,7 @@ def test_the_library_is_loaded_when_the_charts_are_looked_at(server: DashboardSe
 
 def test_what_the_server_cannot_answer_is_said(server: DashboardServer, page: Page) -> None:
     """In its own words; and it is asked again by itself."""
+    page.clock.install()
     executed(1)
     is_counted(server, 1)
     open_page(page, server)
@@ -356,6 +357,10 @@ def test_what_the_server_cannot_answer_is_said(server: DashboardServer, page: Pa
     page.route("**/api/activity?*", lambda route: route.fulfill(status=503, content_type="application/json", body=refusal))
     choose(page, "24 h")
     see(page.locator("#activity-note"), "The activity could not be loaded: The disk is on fire.")
+    drawn_before = said(page, ".reading")
+    page.clock.run_for(4_000)
+    assert (said(page, "#activity-note")[:12], said(page, ".reading")) == ("The activity", drawn_before)
     page.unroute("**/api/activity?*")
-    wait_until(lambda: said(page, "#activity-note") == "", 9.0, what="no complaint")
+    page.clock.run_for(9_000)
+    wait_until(lambda: said(page, "#activity-note") == "", what="no complaint")
     assert said(page, "#activity-known").startswith("A bar is 15 min")

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from pyjama_metrics.dashboard.server import DashboardServer
+from pyjama_metrics.recorder import record_agent_start, record_llm_usage, record_tool_execution
 from tests.dashboard.looking import open_page, row, see
 from tests.dashboard.serving import Agent, Served, agent_process, ask, dashboard_process
 from tests.waiting import wait_until
@@ -226,6 +228,21 @@ def test_they_move_like_any_other(hub: Hub, page: Page) -> None:
         agent.do(f"[record_tool_execution('{name}', '{name}', duration_ms=2) for _ in range(10)]")
         count = row(page, "agents", name).locator("[data-field=count]")
         wait_until(lambda count=count: count.inner_text() == "12", what=f"12 executions of {name}")
+    assert nothing_happened(page)
+
+
+def test_a_name_that_every_object_inherits_arrives(server: DashboardServer, page: Page) -> None:
+    """While the page is open: as an agent, a tool, a model and a label that were not there before."""
+    record_agent_start("first")
+    open_page(page, server)
+    see(row(page, "agents", "first"), "running")
+    for name in ("__proto__", "constructor"):
+        record_agent_start(name, labels={name: name})
+        record_tool_execution(name, name, duration_ms=1)
+        record_llm_usage(name, name, 10, 5, phase=name)
+    for name in ("__proto__", "constructor"):
+        for table in ("agents", "tools"):
+            see(row(page, table, name), "1")
     assert nothing_happened(page)
 
 

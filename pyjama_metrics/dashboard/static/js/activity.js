@@ -10,6 +10,7 @@ import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
 
 const AGAIN = 5000; // ms after a failure
+const SHIFTS = 60; // in which a span passes by
 
 const panel = document.querySelector(".panel.activity");
 const charts = panel.querySelector(".charts");
@@ -22,6 +23,7 @@ let plots = null;
 let making = null; // the promise of the charts
 let isSeen = false;
 let activity = null; // the ActivityView that came last
+let answered = null; // the choice that it answers
 let shown = null; // what is drawn of it: {slices, span}
 let asked = { at: -Infinity, version: null, request: null, isFailed: false };
 let ahead = 0; // ms by which the server's clock is ahead of this one
@@ -36,6 +38,7 @@ new IntersectionObserver((entries) => {
 onTick(look);
 onRange(() => {
   asked.at = -Infinity;
+  charts.setAttribute("aria-busy", "true"); // what is drawn is still that of another choice
   look();
 });
 onFrame(() => {
@@ -64,7 +67,13 @@ function look() {
   if (!isSeen || document.hidden || !data()) return;
   const now = Date.now();
   if (isDue(now)) ask(now);
-  else if (activity && spanOf(activity, now).to !== shown?.span.to) show(now);
+  else if (answered === range && isBehind(now)) show(now);
+}
+
+/** Whether time has gone on so far that it is seen. Where nothing happens, the charts need not move bar by bar. */
+function isBehind(now) {
+  const { from, to } = spanOf(activity, now);
+  return to - shown.span.to >= Math.max(activity.step, (to - from) / SHIFTS);
 }
 
 function isDue(now) {
@@ -76,14 +85,20 @@ function isDue(now) {
 async function ask(now) {
   asked.request?.abort();
   const request = new AbortController();
+  const chosen = range;
   asked = { at: now, version: data().hub.version, request, isFailed: false };
   const query = range.name === "custom" ? `from=${range.from}&to=${range.to}` : `range=${range.name}`;
   try {
     const [answer] = await Promise.all([fetch(`/api/activity?${query}`, { signal: request.signal }), draw()]);
     const body = await answer.json();
+    if (request.signal.aborted) return; // another choice was made while this came
     if (!answer.ok) throw new Error(body.error);
     activity = body;
+    answered = chosen;
     ahead = range.name === "custom" ? ahead : activity.to - Date.now();
+    delete note.dataset.failure;
+    write(note, activity.note ?? "");
+    charts.removeAttribute("aria-busy");
     show(Date.now());
   } catch (error) {
     if (request.signal.aborted) return;
@@ -119,8 +134,6 @@ function show(now) {
   shown = { slices, span };
   plots.show(slices, span);
   write(known, words.knowledge(activity, now));
-  write(note, activity.note ?? "");
-  delete note.dataset.failure;
   write(figures.success, all.success === null ? "–" : `${compact(all.success)} ok`, count(all.success));
   write(figures.error, all.error === null ? "" : `${compact(all.error)} failed`, count(all.error));
   write(figures.tokens, compact(all.tokens), count(all.tokens));

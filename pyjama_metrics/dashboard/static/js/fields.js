@@ -48,9 +48,9 @@ export function writeShort(element, text, exact) {
   if (element.title !== title) element.title = title;
 }
 
-/** Write all relative times anew: they change without any event. */
+/** Write all relative times anew, but for those that their panel writes: they change without any event. */
 export function refreshTimes(root, now) {
-  for (const element of root.querySelectorAll("time[data-format=ago], time[data-format=since]")) {
+  for (const element of root.querySelectorAll("time[data-format=ago]:not([data-ticks] *), time[data-format=since]")) {
     if (element.dataset.time) writePlain(element, format[element.dataset.format](Number(element.dataset.time), now));
   }
 }

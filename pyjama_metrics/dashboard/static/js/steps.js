@@ -3,7 +3,8 @@
 import { px, set, shapeOf, svg } from "./svg.js";
 
 const HEIGHT = 76; // px from one row of stations to the next
-const NARROWEST = 112;
+const NARROWEST = 112; // px from one station to the next, where all can stand in one row
+const USUAL = 136; // where they cannot, at least
 const WIDEST = 168;
 const RADIUS = 11;
 const TOP = 14; // px from the top of a row to its line
@@ -13,8 +14,8 @@ const SHAPES = { pending: null, running: "running", completed: "completed", fail
 
 /** Where `count` stations are on a page `width` px wide: `{cell, height, stations: [{x, y}]}`, middle points, `cell` px apart. */
 export function placeSteps(count, width) {
-  const cell = Math.max(NARROWEST, Math.min(WIDEST, Math.floor(width / count)));
-  const columns = Math.max(1, Math.floor(width / cell));
+  const columns = Math.max(1, width >= count * NARROWEST ? count : Math.floor(width / USUAL));
+  const cell = Math.min(WIDEST, Math.floor(width / columns));
   const stations = Array.from({ length: count }, (_, place) => ({
     x: (place % columns) * cell + LEFT,
     y: Math.floor(place / columns) * HEIGHT + TOP,

@@ -35,7 +35,7 @@ while (($#)); do
 done
 
 prepare_environment ""
-bin="$PWD/$venv/bin"
+bin="$(cd "$venv/bin" && pwd)"
 PYJAMA_HOME="$(mktemp -d "${TMPDIR:-/tmp}/pyjama-metrics.XXXXXX")"
 export PYJAMA_HOME
 unset PYJAMA_RUN PYJAMA_AGENT PYJAMA_STRICT

@@ -91,11 +91,11 @@ def rotate(names: str, seconds: str) -> None:
         record_tool_execution("write-file", agent, "ok", 12.5)
 
 
-def step(names: str) -> None:
-    """Start ``names`` agents; then one execution for each line that is heard, of one after the other."""
+def step(names: str, ago: str = "0") -> None:
+    """Start ``names`` agents that began ``ago`` seconds ago; then one execution for each line that is heard, by turns."""
     from pyjama_metrics import record_tool_execution
 
-    agents = _start_agents(int(names))
+    agents = _start_agents(int(names), float(ago))
     say("ready")
     for agent in itertools.cycle(agents):
         if not sys.stdin.readline():
@@ -103,13 +103,14 @@ def step(names: str) -> None:
         record_tool_execution("write-file", agent, "ok", 12.5)
 
 
-def _start_agents(count: int) -> list[str]:
+def _start_agents(count: int, ago: float = 0) -> list[str]:
     from pyjama_metrics import flush, record_agent_start, record_tool_execution
 
+    began = int((time.time() - ago) * 1000)
     agents = [f"agent-{number}" for number in range(count)]
     for agent in agents:
-        record_agent_start(agent)
-        record_tool_execution("grep", agent, "ok", 3.5)
+        record_agent_start(agent, time_ms=began)
+        record_tool_execution("grep", agent, "ok", 3.5, time_ms=began)
     flush()
     return agents
 

@@ -119,7 +119,7 @@ def read_code(work: Work) -> None:
         try:
             parse_source(data)
         except (UnicodeDecodeError, SyntaxError, ValueError):
-            record_agent_activity(work.name, f"parse {os.path.basename(path)}", "error")
+            record_agent_activity(work.name, "parse-source", "error")
         work.pause()
 
 

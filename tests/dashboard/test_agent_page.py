@@ -368,7 +368,7 @@ def test_the_same_error_again_and_again_is_one(server: DashboardServer, page: Pa
         record_error("worker", message)
     open_agent(page, server, "worker")
     wait_until(lambda: page.locator("#errors .message").all_inner_texts() == ["no disk", "no net", "no disk"])
-    assert page.locator("#errors [data-times]").all_inner_texts() == ["3 times in a row", "", "2 times in a row"]
+    assert page.locator("#errors [data-times]").all_inner_texts() == ["3 times, the latest", "", "2 times, the latest"]
 
 
 def test_a_run_that_waits_says_since_when(server: DashboardServer, page: Page) -> None:

@@ -28,9 +28,9 @@ export function bars(step, below = () => null) {
   };
 }
 
-/** The highest value of an axis that holds `most`: a round number, and of counts the half is one, too. */
-export function axisTop(most) {
-  if (!(most > 0)) return 1;
+/** The highest value of an axis that holds `most`: a round number, and of counts the half is one, too; `empty` without bars. */
+export function axisTop(most, empty = 1) {
+  if (!(most > 0)) return empty;
   const size = 10 ** Math.floor(Math.log10(most));
   const tops = size === 1 ? [1, 2, 4, 6, 8, 10] : [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
   return tops.find((top) => top * size >= most) * size;

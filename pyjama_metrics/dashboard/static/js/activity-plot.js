@@ -11,6 +11,7 @@ const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue
 const EDGE = 20; // px, half of a mark of the time
 const UNKNOWN = "not known";
 const HATCH = 6; // px between the lines where nothing is known
+const A_DOLLAR = 1e6; // in millionths, as costs are
 const LABELLED = 120; // px that the words for it need
 
 /** The charts of one panel; `root` holds an element `[data-chart=…]` for each. */
@@ -87,7 +88,7 @@ export class Plots {
     const isLast = name === "cost";
     const colours = () => this.#colours;
     const line = { stroke: () => colours().line, width: 1 };
-    const tops = (plot) => axisTop(most(plot.data));
+    const tops = (plot) => axisTop(most(plot.data), isLast ? A_DOLLAR : 1);
     return {
       width: this.#place(name).clientWidth || 300,
       height: HEIGHTS[name] + HEAD + (isLast ? FOOT : HEAD),

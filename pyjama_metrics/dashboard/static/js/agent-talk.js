@@ -18,7 +18,7 @@ export function showErrors(detail) {
   errors.show(grouped(latest), ({ key }) => key, (row, { error, times }) => {
     fill(row, error);
     row.querySelector("[data-message]").textContent = format.text(error.message);
-    row.querySelector("[data-times]").textContent = times > 1 ? `${format.count(times)} times in a row` : "";
+    row.querySelector("[data-times]").textContent = times > 1 ? `${format.count(times)} times, the latest` : "";
   });
   errorsTotal.textContent = latest.length < agent.errors ? `latest ${format.count(latest.length)} of ${format.count(agent.errors)}` : latest.length ? format.count(latest.length) : "";
   noErrors.hidden = latest.length > 0;

@@ -5,9 +5,9 @@ import { fill, showState, write, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
+import { set } from "./svg.js";
 
 const STATES = new Set(["running", "waiting", "completed", "failed", "crashed", "stopped", "unknown"]);
-const ENDED_BADLY = new Set(["failed", "crashed"]);
 const ALARMING = 0.1; // share of executions that failed
 const DEEPEST = 8; // levels that are drawn; whoever is deeper stands at the eighth
 
@@ -48,7 +48,8 @@ function withSums(agent, { count, error, tokens }) {
 export function whatNow(agent) {
   if (agent.status === "waiting") return agent["waiting-reason"] ?? "";
   if (agent.status === "running") return [agent["current-step"], agent["current-tool"]].filter(Boolean).join(" · ");
-  return ENDED_BADLY.has(agent.status) ? (agent["last-error"] ?? "") : "";
+  if (agent.status === "crashed") return "its process died without a word"; // its last error is another story
+  return agent.status === "failed" ? (agent["last-error"] ?? "") : "";
 }
 
 /** Write a cost, "unpriced" where models were called and no price is known, or a dash where none was called. */
@@ -98,9 +99,8 @@ function fillPlace({ rails, twist, link, name }, { id, depth, rails: wanted, has
     rails.replaceChildren(...drawn.map(rail));
   }
   twist.hidden = !(isTree && hasChildren);
-  twist.setAttribute("aria-expanded", String(isOpen));
-  twist.setAttribute("aria-label", `agents below ${format.text(id)}`);
-  rails.parentElement.dataset.depth = isTree ? depth : "";
+  set(twist, { "aria-expanded": isOpen, "aria-label": `agents below ${format.text(id)}` });
+  set(rails.parentElement, { "data-depth": isTree ? depth : "" });
 }
 
 function rail(kind) {

@@ -11,7 +11,7 @@ import { Rows } from "./rows.js";
 import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
 
-const PAGE = 100;
+const PAGE = 50; // rows at first, and each time more are asked for: a hundred take twice as long to paint
 const MOST_PER_FRAME = 25; // new rows: what is in sight comes first, and no frame takes long
 const NOTHING = { all: false, agents: new Set() };
 const EVERYTHING = { all: true, agents: new Set() };

@@ -4,6 +4,7 @@
 import * as format from "./format.js";
 
 const PAUSE_MS = 2000;
+const LIT_MS = 150;
 
 const WRITERS = {
   count: (element, value) => write(element, format.count(value)),
@@ -76,12 +77,23 @@ function writePlain(element, text) {
 }
 
 const lit = new WeakMap(); // element → when it was lit, ms
+const MOST_LIT = 30; // in a second: where everything changes, light tells nothing and each one has to be painted
+let second = 0;
+let litNow = 0;
 
 /** Light an element for a moment; one that changes all the time is lit now and then, for a page that blinks tells nothing. */
 function highlight(element) {
   const now = performance.now();
   if (document.hidden || now - (lit.get(element) ?? -Infinity) < PAUSE_MS) return;
+  if (now - second >= 1000) [second, litNow] = [now, 0];
+  litNow += 1;
+  if (litNow > MOST_LIT) return;
   lit.set(element, now);
+  light(element);
+}
+
+/** Light an element for a moment. No animation fades it: each frame of one would cost as much as the change itself. */
+export function light(element) {
   element.classList.add("changed");
-  element.addEventListener("animationend", () => element.classList.remove("changed"), { once: true });
+  setTimeout(() => element.classList.remove("changed"), LIT_MS);
 }

@@ -1,6 +1,6 @@
 // The rows of the log. New ones are made a few per frame, from those that went out of sight, so that no storm holds the page up.
 
-import { fill, showState, write } from "./fields.js";
+import { fill, light, showState, write } from "./fields.js";
 import { idOf } from "./log-lines.js";
 import { kindOf, wordOf } from "./log-words.js";
 import { agentHref } from "./route.js";
@@ -76,9 +76,4 @@ export class LogRows {
     this.#rows.delete(id);
     this.#spare.push(row);
   }
-}
-
-function light(row) {
-  row.classList.add("changed");
-  row.addEventListener("animationend", () => row.classList.remove("changed"), { once: true });
 }

@@ -30,7 +30,11 @@ def segment_parts(name: str) -> tuple[str, int] | None:
 
 def _is_text(name: str) -> bool:
     """Whether a file name is UTF-8; what is not has surrogates in it, and JSON cannot hold it."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def journal_folder(folder: str) -> str:

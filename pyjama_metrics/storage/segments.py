@@ -233,7 +233,10 @@ class Claim:
 
     def was_followed(self) -> bool:
         """Whether the writer has gone on to a newer segment, and left this one unlocked for that reason."""
-        parts = filter(None, map(names.segment_parts, os.listdir(os.path.dirname(self.segment.path))))
+        own = f"{self.segment.writer}."
+        listed = os.listdir(os.path.dirname(self.segment.path))
+        # Each of thousands of journals may be asked, so the names of the others are not taken apart.
+        parts = filter(None, (names.segment_parts(name) for name in listed if name.startswith(own)))
         return any(writer == self.segment.writer and number > self.segment.number for writer, number in parts)
 
     def last_write_ms(self) -> int:

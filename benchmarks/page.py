@@ -40,13 +40,14 @@ WATCH_COUNT = """() => {
   new MutationObserver(note).observe(element, { childList: true, characterData: true, subtree: true });
 }"""
 WAIT_FOR_ROWS = """
-  const look = () => {
-    const rows = document.querySelectorAll("#agents tr");
-    if (!rows.length) return requestAnimationFrame(look);
-    // The frame with the rows is on screen when the one after it begins.
-    requestAnimationFrame(() => requestAnimationFrame(() => { window.useful = performance.now(); }));
-  };
-  addEventListener("DOMContentLoaded", look);
+  addEventListener("DOMContentLoaded", () => {
+    const watcher = new MutationObserver(() => {
+      watcher.disconnect();
+      // The frame that the rows came with is on screen when the one after it begins.
+      requestAnimationFrame(() => { window.useful = performance.now(); });
+    });
+    watcher.observe(document.querySelector("#agents"), { childList: true });
+  });
 """
 WATCH_TASKS = """() => {
   window.long = [];

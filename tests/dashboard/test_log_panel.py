@@ -76,6 +76,7 @@ def test_the_newest_line_is_at_the_top_and_says_who_what_and_when(server: Dashbo
     logged("sed")
     shows(page, "sed", "grep")
     assert re.fullmatch(r"\d\d:\d\d:\d\d", line(page, "sed").locator("time").inner_text())
+    line(page, "sed").locator("time").hover()
     assert "," in (line(page, "sed").locator("time").get_attribute("title") or "")
     assert line(page, "sed").locator(".state").inner_text() == "ok"
     line(page, "sed").get_by_role("link", name="worker").click()

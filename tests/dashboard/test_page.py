@@ -60,6 +60,17 @@ def test_rows_are_patched_in_place(server: DashboardServer, page: Page) -> None:
     assert page.evaluate(still) is True
 
 
+def test_what_could_not_be_loaded_is_loaded_with_the_next_figures(server: DashboardServer, page: Page) -> None:
+    """The server was gone for a moment when somebody went to an agent."""
+    record_agent_start("worker")
+    page.route("**/js/agent.js", lambda route: route.abort("connectionrefused"))
+    open_page(page, server, "#/agents/worker")
+    assert not page.locator("#agent-name").is_visible()
+    page.unroute("**/js/agent.js")
+    record_agent_activity("worker", "grep")
+    see(page.locator("#agent-name"), "worker")
+
+
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</td><script>alert(1)</script>",

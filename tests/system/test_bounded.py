@@ -99,14 +99,15 @@ def test_one_agent_with_many_runs_tools_and_steps_is_bounded(home: Path) -> None
 
 
 def test_the_file_does_not_grow_with_the_number_of_executions(home: Path) -> None:
-    """Twenty times as many of the same kind: the numbers have a digit or two more."""
+    """Twenty times as many of the same kind: the numbers have a digit or two more, in each bucket of each histogram."""
     code = "for i in range(int(sys.argv[1])): p.record_tool_execution(f't-{i % 5}', 'a', 'ok', float(i % 97))"
     run_to_end(code, 5_000)
     figures(home)
     before = size(home)
     run_to_end(code, 95_000)
     assert figures(home)["global"]["count"] == 100_000
-    assert size(home) < before + 1_000
+    # And there may be a slice of a minute or two more, of 150 bytes each.
+    assert size(home) < before + 2_000
 
 
 def test_journals_go_when_they_are_read(home: Path) -> None:

@@ -68,9 +68,15 @@ function writeTime(element, value, words) {
   const time = String(value ?? "");
   if (element.dataset.time === time) return;
   element.dataset.time = time;
-  element.title = format.exactTime(value);
+  if (element.title) element.title = "";
   if (value !== null && Math.abs(value) < 8.64e15) element.dateTime = new Date(value).toISOString();
 }
+
+// The moment itself is the tip of a relative time. It is written for the one that is pointed at, and not for each row.
+document.addEventListener("pointerover", ({ target }) => {
+  const time = target.closest?.("time[data-time]");
+  if (time?.dataset.time) time.title = format.exactTime(Number(time.dataset.time));
+});
 
 function writePlain(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -5,11 +5,10 @@ const LONGEST = 300; // characters
 const SIZES = ["k", "M", "G", "T"];
 const CONTROLS = /[\u0000-\u001f]/g; // shown as the pictures that Unicode has for them: ␀ ␉ ␊
 
-const counts = new Intl.NumberFormat("en");
-const dollars = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+// The first formatter of a page takes some 20 ms to make, before anything is on screen; so each is made when it is needed.
+const exact = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }));
+const clock = lazily(() => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
+const day = lazily(() => new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" }));
 
 /** A name or a message: whatever it is, as text, and no longer than a line can show. */
 export function text(value) {
@@ -21,20 +20,20 @@ export function text(value) {
 
 /** A number, whole. */
 export function count(value) {
-  return value === null ? NOTHING : counts.format(value);
+  return value === null ? NOTHING : grouped(value);
 }
 
 /** A large number in three or four digits: 9,999 · 12.3k · 1.2M. */
 export function compact(value) {
   if (value === null) return NOTHING;
-  if (Math.abs(value) < 10_000) return counts.format(Math.round(value));
+  if (Math.abs(value) < 10_000) return grouped(Math.round(value));
   let size = value;
   let place = -1;
   while (Math.abs(size) >= 999.5 && place < SIZES.length - 1) {
     size /= 1000;
     place += 1;
   }
-  return `${Math.abs(size) < 99.95 ? size.toFixed(1) : counts.format(Math.round(size))}${SIZES[place]}`;
+  return `${Math.abs(size) < 99.95 ? size.toFixed(1) : grouped(Math.round(size))}${SIZES[place]}`;
 }
 
 /** Micro-dollars; what is less than a cent keeps two digits that count. */
@@ -44,7 +43,7 @@ export function money(micros) {
   const sign = micros < 0 ? "−" : "";
   if (amount === 0) return "$0.00";
   if (amount < 0.01) return `${sign}$${amount.toFixed(amount < 0.0001 ? 6 : 4)}`;
-  return `${sign}$${amount < 99_999.5 ? dollars.format(amount) : compact(amount)}`;
+  return `${sign}$${amount < 99_999.5 ? grouped(amount.toFixed(2)) : compact(amount)}`;
 }
 
 /** Micro-dollars to the last of them. */
@@ -84,7 +83,7 @@ export function elapsed(ms) {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   const hours = Math.floor(minutes / 60);
-  return `${counts.format(Math.floor(hours / 24))} d ${hours % 24} h`;
+  return `${grouped(Math.floor(hours / 24))} d ${hours % 24} h`;
 }
 
 /** How long something has lasted that began at a time. */
@@ -102,13 +101,13 @@ export function ago(ms, now = Date.now()) {
 /** A time of today on the clock; an older one with its day. */
 export function timeOfDay(ms, now = Date.now()) {
   if (ms === null) return NOTHING;
-  const time = clock.format(ms);
-  return now - ms < 86_400_000 ? time : `${day.format(ms)} ${time}`;
+  const time = clock().format(ms);
+  return now - ms < 86_400_000 ? time : `${day().format(ms)} ${time}`;
 }
 
 /** A time in full. */
 export function exactTime(ms) {
-  return ms === null ? "" : exact.format(ms);
+  return ms === null ? "" : exact().format(ms);
 }
 
 function span(seconds) {
@@ -116,5 +115,15 @@ function span(seconds) {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min`;
   if (whole < 86_400) return `${Math.floor(whole / 3600)} h`;
-  return `${counts.format(Math.floor(whole / 86_400))} d`;
+  return `${grouped(Math.floor(whole / 86_400))} d`;
+}
+
+/** A number, or its digits, in groups of three. */
+function grouped(number) {
+  return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+}
+
+function lazily(make) {
+  let made = null;
+  return () => (made ??= make());
 }

@@ -43,6 +43,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     runtime_folder = tmp_path / "runtime"
     runtime_folder.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_folder))
+    places = sys.modules.get("pyjama_metrics.storage.places")
+    if places is not None:
+        places.runtime_folder.cache_clear()
     folder = tmp_path / "hub"
     monkeypatch.setenv("PYJAMA_HOME", str(folder))
     return folder

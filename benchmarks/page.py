@@ -31,6 +31,9 @@ REACH_TRANSFERRED_KB = 150.0
 REACH_LONG_SHARE = 0.05
 REACH_IDLE_PERCENT = 0.5
 SETTLING_SECONDS = 3.0
+TIDYING_SECONDS = 15.0
+"""After which a browser has collected and compressed what the loading left."""
+
 SIZE: Any = {"width": 1280, "height": 900}
 
 WATCH_COUNT = """() => {
@@ -265,7 +268,7 @@ def _idle_row(browser: Browser, seconds: int, what: str, ago: int, reach: float 
 def _watch(browser: Browser, page: Page, server: int, seconds: int) -> list[float]:
     """Answer, for each second, what server and browser together took, in percent of a core."""
     session: Any = browser.new_browser_cdp_session()
-    page.wait_for_timeout(1000 * SETTLING_SECONDS)
+    page.wait_for_timeout(1000 * TIDYING_SECONDS)
 
     def spent() -> float:
         told = session.send("SystemInfo.getProcessInfo")["processInfo"]

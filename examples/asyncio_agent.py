@@ -1,5 +1,6 @@
-"""Parse a tree's Python files, eight at a time, and list the longest functions: asyncio_agent.py PATH."""
+"""Parse a tree's Python files, eight at a time, and list the longest functions."""
 
+import argparse
 import ast
 import asyncio
 import sys
@@ -42,4 +43,6 @@ async def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    asyncio.run(main(parser.parse_args().path))

@@ -1,5 +1,6 @@
-"""A tool runner with hooks looks for files that are there twice: hook_registry.py PATH."""
+"""A tool runner with hooks looks for files that are there twice."""
 
+import argparse
 import hashlib
 import sys
 import time
@@ -34,11 +35,14 @@ def report_failure(payload: Mapping[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    options = parser.parse_args()
     register_hook("*", shared_metrics_hook)
     register_hook("hash-file", report_failure)
     same: defaultdict[str | None, list[Path]] = defaultdict(list)
     with track_agent(AGENT):
-        for file in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
+        for file in sorted(path for path in options.path.rglob("*") if path.is_file()):
             same[use_tool("hash-file", digest, file)].append(file)
     for copies in [files for key, files in same.items() if key and len(files) > 1]:
         print("the same:", *copies)

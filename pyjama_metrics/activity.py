@@ -24,6 +24,7 @@ MAX_SLICES = 400
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _STEPS = (QUARTER_MS, _HOUR_MS, 6 * _HOUR_MS, _DAY_MS)
+_CLEARED = "What happened before is not known: the figures were cleared then."
 _NO_HISTORY = f"What happened more than {MAX_QUARTERS_MS // _HOUR_MS} hours ago is not known: there is no history of it yet."
 
 
@@ -40,18 +41,18 @@ def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = Non
         to_ms: end, later than the begin; the last slice is the one in which it lies, as far as it is known.
         recent: what a tail of the journals remembers, where somebody keeps one.
     """
-    span, latest = to_ms - from_ms, positive(state, "updated") or to_ms
+    span, latest, begun = to_ms - from_ms, positive(state, "updated") or to_ms, positive(state, "known-from") or 0
     since = from_ms - from_ms % SLICE_MS
     if span <= MEMORY_SPAN_MS and recent is not None and _remembers(recent, state, since, to_ms, latest):
-        return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since)
+        return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since, begun)
     since = from_ms - from_ms % MINUTE_MS
     if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
-        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since)
+        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun)
     # What the fold let go of is cut at any moment, what is left of it begins with a whole quarter.
     kept_since = -((MAX_QUARTERS_MS - latest) // QUARTER_MS) * QUARTER_MS
     step = next((step for step in _STEPS if span <= MAX_SLICES * step), -(-span // (MAX_SLICES * _DAY_MS)) * _DAY_MS)
     known_from = max(from_ms - from_ms % step, kept_since)
-    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from)
+    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from, begun)
 
 
 def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_ms: int) -> bool:
@@ -92,10 +93,13 @@ def _slices(state: Table, series: str, since_ms: int = 0) -> dict[int, Slice]:
     return {begin: cast(Slice, {key: count(each, key) for key in roll_ups.new_slice()}) for begin, each in begun}
 
 
-def _view(source: str, slices: Mapping[int, Slice], from_ms: int, to_ms: int, step: int, known_from: int) -> ActivityView:
-    begin = from_ms - from_ms % step
+def _view(
+    source: str, slices: Mapping[int, Slice], from_ms: int, to_ms: int, step: int, kept_from: int, begun: int
+) -> ActivityView:
+    """The view of slices that are kept from one time on, of figures that were cleared at another."""
+    begin, known_from = from_ms - from_ms % step, max(kept_from, begun)
     times = list(range(begin, to_ms, step))
-    sums = roll_ups.summed(slices, known_from, to_ms, step)
+    sums = roll_ups.summed(slices, kept_from, to_ms, step)
     # The slice in which the knowledge begins is told as far as it goes, like the last one.
     rows = [sums.get(time, roll_ups.new_slice()) if time + step > known_from else None for time in times]
 
@@ -109,7 +113,7 @@ def _view(source: str, slices: Mapping[int, Slice], from_ms: int, to_ms: int, st
         step=step,
         source=source if known_from < to_ms else "none",
         known_from=known_from if known_from < to_ms else None,
-        note=_NO_HISTORY if known_from > begin else None,
+        note=None if known_from <= begin else _CLEARED if begun > kept_from else _NO_HISTORY,
         times=times,
         success=column("success"),
         error=column("error"),

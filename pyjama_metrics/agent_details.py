@@ -83,7 +83,7 @@ def run_detail(state: Table, run_id: str, now_ms: int, recent: Recent | None = N
                         tool=row.tool,
                         status=row.status,
                         outcome=row.outcome,
-                        error=row.error,
+                        message=row.message,
                     )
                     for row in rows
                 ],
@@ -109,12 +109,12 @@ def run_view(agent_id: str, run_id: str, run: Table) -> RunView:
         end_time=end,
         last_seen=positive(run, "last-seen"),
         duration_ms=_span(start, end),
-        error=text(run, "outcome-error"),
+        message=text(run, "outcome-error"),
         waiting_reason=text(run, "waiting-reason") if is_waiting else None,
         waiting_since=positive(run, "waiting-since") if is_waiting else None,
         count=count(tally, "count"),
         success=success,
-        error_count=error,
+        error=error,
         interrupted=count(tally, "interrupted"),
         success_rate=ratio(success, success + error),
         steps=[step_view(step) for step in list_of(run, "steps") if isinstance(step, dict)],

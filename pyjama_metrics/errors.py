@@ -41,8 +41,8 @@ class SnapshotUnreadable(HubError):
 
     def __str__(self) -> str:
         return (
-            f"Cannot read {self.path}: {self.reason}. It was left as it is; "
-            "'pyjama-metrics doctor --fix' sets it aside and restores the figures from the previous generation and the journals."
+            f"Cannot read {self.path}: {self.reason}. The next fold sets it aside and restores the figures from the previous "
+            "generation and the journals; where that does not come, 'pyjama-metrics doctor --fix' does the same."
         )
 
 

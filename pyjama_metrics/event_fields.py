@@ -5,11 +5,12 @@ Any program may write a journal, so nothing is taken for granted. What is no use
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
 from pyjama_metrics import histogram
-from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, encode, text_of
+from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, encode, owner_of, text_of
 
 MAX_LABELS = 50
 """Labels kept of one run."""
@@ -85,6 +86,23 @@ def time_of(value: object) -> int:
     if type(value) not in _NUMBERS or not 0 <= value <= MAX_TIME_MS:  # type: ignore[operator]
         raise Invalid(f"time {value!r}")
     return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def run_told_by(run_id: object, writer: str, started: Iterable[tuple[int | None, str]]) -> str | None:
+    """The run that an event names; without a name, its writer's latest open run of the agent. Raises Invalid.
+
+    Args:
+        run_id: the event's own.
+        writer: of the journal in which the event is.
+        started: the agent's open runs with their starts; one whose start nobody told of does not count.
+
+    Returns:
+        None where there is no such run.
+    """
+    if run_id is not None:
+        return run_name(run_id)
+    mine = [(start, name) for start, name in started if start is not None and owner_of(name) == writer]
+    return max(mine)[1] if mine else None
 
 
 def run_name(value: object) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
+from pyjama_metrics.events import TOKENS
 from pyjama_metrics.state_fields import Table, count, table_of, tables, text, total
 from pyjama_metrics.views import SubtreeView
 
-_TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
 _SUMMED = tuple(each.name for each in fields(SubtreeView))
 
 
@@ -32,7 +32,7 @@ def member(agent: Table) -> Member:
         "count": count(agent, "count"),
         "error": count(agent, "error"),
         "errors": count(agent, "errors"),
-        "tokens": total(count(usage, kind) for kind in _TOKENS),
+        "tokens": total(count(usage, kind) for kind in TOKENS),
         "requests": count(usage, "requests"),
         "priced_requests": count(usage, "priced-requests"),
         "cost_micros": count(usage, "cost-micros"),

@@ -25,17 +25,17 @@ from pyjama_metrics.event_fields import (
     count_of,
     origin_of,
     run_name,
+    run_told_by,
     time_of,
     usable_durations,
 )
-from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, owner_of, status_class, text_of
+from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, TOKENS, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
     State,
     Step,
     Tally,
-    ToolTally,
     Usage,
     new_agent,
     new_run,
@@ -47,8 +47,6 @@ from pyjama_metrics.statuses import end_order, settle
 
 LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
-
-_TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
 
 
 def fold(state: State, journal: str, events: Sequence[Event | None]) -> None:
@@ -298,7 +296,7 @@ class _Folding:
             agent["last-error"] = {"time": time, "message": text}
 
     def on_llm(self, event: Event) -> None:
-        counts = {key: count_of(event.get(key, 0)) for key in _TOKENS}
+        counts = {key: count_of(event.get(key, 0)) for key in TOKENS}
         cost = event.get("cost-micros")
         cost = None if cost is None else count_of(cost)
         agent, time = self.seen(event)
@@ -375,16 +373,9 @@ class _Folding:
             run["last-seen"] = max(run["last-seen"], time)
         return run
 
-    def run_id_of(self, agent: Agent, run_id: Any) -> str | None:
-        """The run that an event names; without a name, this writer's latest open run of the agent, if there is one."""
-        if run_id is not None:
-            return run_name(run_id)
-        mine = [
-            (run["start-time"], name)
-            for name, run in agent["runs"].items()
-            if run["outcome"] is None and run["start-time"] is not None and owner_of(name) == self.writer
-        ]
-        return max(mine)[1] if mine else None
+    def run_id_of(self, agent: Agent, run_id: object) -> str | None:
+        started = ((run["start-time"], name) for name, run in agent["runs"].items() if run["outcome"] is None)
+        return run_told_by(run_id, self.writer, started)
 
     def run_of(self, agent: Agent, run_id: Any) -> Run | None:
         found = self.run_id_of(agent, run_id)
@@ -459,7 +450,7 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
 }
 
 
-def _add(tally: Tally | ToolTally | Agent, kind: str, count: int, latest: int, batch: histogram.Histogram) -> None:
+def _add(tally: Tally | Agent, kind: str, count: int, latest: int, batch: histogram.Histogram) -> None:
     tally[kind] += count  # type: ignore[literal-required]
     if kind != "interrupted":
         tally["count"] += count

@@ -128,6 +128,7 @@ class Hub:
 
     def _fold(self, held: HeldLock, doubt: int, max_bytes: int) -> FoldReport:
         state, exists = self._load(doubt)
+        _set_back(state, self._now())
         start = {name: dict(at) for name, at in state["journals"].items()}
         listed = segments.listing(self.folder)
         folded, caught_up = self._add_new(state, listed, max_bytes)
@@ -316,10 +317,14 @@ class Hub:
 
     def _clear(self, held: HeldLock, doubt: int) -> None:
         state, _ = self._load(doubt)
+        # Before the journals are read: what is recorded while they are is counted by the figures that begin now.
+        began = self._now()
         listed = segments.listing(self.folder)
         self._add_new(state, listed, 2**62)
         start = {name: dict(at) for name, at in state["journals"].items()}
-        self._publish(held, cleared(state), False, start)
+        anew = cleared(state)
+        anew["known-from"] = began
+        self._publish(held, anew, False, start)
         self._snapshot.become_own_previous()
         losses.clear_notes(self.folder)
 
@@ -338,3 +343,18 @@ class Hub:
 def _offset(state: State, name: str) -> int:
     at = state["journals"].get(name)
     return 0 if at is None else at["offset"]
+
+
+def _set_back(state: State, now_ms: int) -> None:
+    """Move the log entries that are dated too far ahead back, as a whole, so that the last of them is now.
+
+    The clock was set back since. Left where they are, they would be the latest until it is there again, and keep every new
+    entry out. Nor are the figures known from a time on that is still to come.
+    """
+    state["known-from"] = min(state["known-from"], now_ms)
+    logs, bound = state["recent-logs"], now_ms + AHEAD_MS
+    by = logs[-1]["timestamp"] - now_ms if logs else 0
+    if by > AHEAD_MS:
+        for entry in logs:
+            entry["timestamp"] -= by if entry["timestamp"] > bound else 0
+        logs.sort(key=lambda entry: entry["timestamp"])

@@ -12,7 +12,8 @@ from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.views import NeedView
 
 if TYPE_CHECKING:
-    from pyjama_metrics.recent import Failing, Recent
+    from pyjama_metrics.recent import Recent
+    from pyjama_metrics.repeats import Failing
 
 ENDED_BADLY = frozenset({"failed", "crashed"})
 """Statuses of an agent whose latest run wants to be looked at."""
@@ -73,8 +74,8 @@ def needs_of(name: str, agent: Table, failing: Failing | None) -> list[NeedView]
         ended = [(_start(run), run_id) for run_id, run in runs.items() if text(run, "status") == status]
         if ended:
             run_id = max(ended)[1]
-            end, error = positive(runs[run_id], "end-time"), text(runs[run_id], "outcome-error")
-            found.append(_need(name, status, run_id, runs[run_id], end or 0, error))
+            end, message = positive(runs[run_id], "end-time"), text(runs[run_id], "outcome-error")
+            found.append(_need(name, status, run_id, runs[run_id], end or 0, message))
     return found
 
 
@@ -91,7 +92,7 @@ def _need(
     since: int,
     reason: str | None,
     tool: str | None = None,
-    times: int | None = None,
+    error: int | None = None,
 ) -> NeedView:
     origin = table_of(run, "origin")
     return NeedView(
@@ -100,7 +101,7 @@ def _need(
         reason=reason,
         since=since or None,
         tool=tool,
-        times=times,
+        error=error,
         run=run_id,
         tmux_pane=text(origin, "tmux-pane"),
         command=tmux_command(text(origin, "tmux-pane"), text(origin, "tmux")),
@@ -129,10 +130,16 @@ def tmux_command(pane: str | None, server: str | None) -> str | None:
     socket = server.rsplit(",", 2)[0]
     if re.fullmatch("(/private)?/tmp/tmux-[0-9]+/default", socket):
         return f"tmux switch-client -t '{pane}'"
-    if not (socket.startswith("/") and socket.isprintable() and len(socket) <= _LONGEST_SOCKET):
+    if not (socket.startswith("/") and socket.isprintable() and len(socket) <= _LONGEST_SOCKET) or _UNSEEN.search(socket):
         return None
     return f"tmux -S {shlex.quote(socket)} switch-client -t '{pane}'"
 
+
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Characters that count as printable and show nothing: fillers, blanks, selectors of a variation."""
 
 _LONGEST_SOCKET = 108
 """No system takes a longer path of a socket."""

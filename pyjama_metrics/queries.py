@@ -20,7 +20,7 @@ from pyjama_metrics.families import Member, member, members, subtrees
 from pyjama_metrics.needs import failing_of, in_order, needs, needs_of
 from pyjama_metrics.state import new_agent
 from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, total
-from pyjama_metrics.statuses import OPEN
+from pyjama_metrics.statuses import OPEN, URGENCY
 from pyjama_metrics.tallies import average_ms, metrics_view, runs_view, tool_view, usage_view, usage_views
 from pyjama_metrics.views import (
     AgentView,
@@ -35,9 +35,11 @@ from pyjama_metrics.views import (
 )
 
 if TYPE_CHECKING:
-    from pyjama_metrics.recent import Failing, Recent, Spark
+    from pyjama_metrics.recent import Recent
+    from pyjama_metrics.repeats import Failing
+    from pyjama_metrics.sparks import Spark
 
-_ORDER = {"running": 0, "waiting": 1, "crashed": 2, "failed": 3, "unknown": 4, "stopped": 5, "completed": 6}
+_RANKS = {status: rank for rank, status in enumerate(URGENCY)}
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -238,7 +240,7 @@ def spark_view(spark: Spark | None) -> SparkView | None:
     """The view of the executions of the last minutes."""
     if spark is None:
         return None
-    return SparkView(until=spark.until_ms, step=spark.step_ms, executions=list(spark.executions), errors=list(spark.errors))
+    return SparkView(until=spark.until_ms, step=spark.step_ms, executions=list(spark.executions), error=list(spark.error))
 
 
 def log_view(entry: Table) -> LogView:
@@ -282,4 +284,4 @@ def problems_view(problems: Table) -> ProblemsView:
 
 
 def _urgency(name: str, status: str, last_seen: int | None) -> tuple[int, int, str]:
-    return _ORDER.get(status, _ORDER["unknown"]), -(last_seen or 0), name
+    return _RANKS.get(status, _RANKS["unknown"]), -(last_seen or 0), name

@@ -4,6 +4,9 @@
 seconds, and that an agent tries the same thing again and again: that is a memory of the newest events, in bounds, fed from the
 journals a second time. Nothing in it has to survive, so it has no file; and no clock, because it goes by the times of the events.
 
+This is who remembers, of whom, and what is let go of; what an execution, a spark and a repeated failure are is in
+`pyjama_metrics.executions`, `sparks` and `repeats`.
+
 Law, kept by property tests: journals may be fed in any order, and each in any pieces, and the answers are the same. "Newest" is
 therefore by (time, journal, place in the journal) and not by when it was read. As in the fold, the exception is what one
 journal itself orders: an event without a run belongs to the open run of its agent that the same writer started latest. And it is
@@ -14,31 +17,36 @@ What the fold would leave out (names that are no texts, times that are none) is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyjama_metrics import roll_ups
-from pyjama_metrics.event_fields import Event, Invalid, are_names, count_of, run_name, time_of, usable_durations
-from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, MAX_WORD, owner_of, status_class, text_of
-from pyjama_metrics.histogram import valid_duration
+from pyjama_metrics.event_fields import Event, Invalid, are_names, count_of, run_name, run_told_by, time_of
+from pyjama_metrics.events import MAX_TEXT, MAX_WORD, TOKENS, status_class, text_of
+from pyjama_metrics.executions import (
+    ERROR,
+    MAX_RUN_EXECUTIONS,
+    TIME,
+    Executions,
+    Newest,
+    Row,
+    dated,
+    execution_of,
+    measured,
+)
+from pyjama_metrics.repeats import Failing, failures_since_success, worst
 from pyjama_metrics.roll_ups import Slice
+from pyjama_metrics.sparks import Slots, Spark, counted
 
 SLICE_MS = 5_000
 """Length of one of the slices, in milliseconds."""
 KEPT_SLICES_MS = 22 * 60_000
 """How far back from the newest event there are slices: 15 minutes, five by which an event may be dated ahead, and some."""
-SLOT_MS = 10_000
-"""Length of one slot of a spark, in milliseconds."""
-SLOTS = 30
-"""Slots of a spark: five minutes."""
-MAX_AGENTS = 2_000
+MAX_KNOWN_AGENTS = 2_000
 """Agents remembered. Beyond that the least recently seen are let go of, with their sparks, runs and errors."""
 MAX_AGENT_RUNS = 400
 """Runs remembered of one agent, more than the state keeps. Beyond that the least recently seen are let go of."""
-MAX_RUN_EXECUTIONS = 500
-"""Executions remembered of one run, the newest."""
 MAX_EXECUTIONS = 50_000
 """Executions remembered in all, where each run counts as one more: some 15 MB. Beyond that the least recently seen runs are let
 go of; a tenth at once, because to find them takes looking at all.
@@ -47,84 +55,9 @@ MAX_AGENT_ERRORS = 50
 """Errors remembered of one agent, the newest."""
 MAX_ERRORS = 10_000
 """Errors remembered in all. Beyond that those of the agents that had none for longest are let go of, a tenth at once."""
-MAX_EXECUTION_ERROR = 500
-"""Characters kept of the error of one execution; `Recent.errors` has up to ``MAX_TEXT``."""
-REPEATS = 3
-"""Failures of one tool, without a success of any tool in between, from which on an agent counts as repeating a failing call."""
 
 _KEPT = 0.9
 """What stays where something in all was too much: so it is looked for once in thousands of events."""
-_TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
-_Row = tuple[Any, ...]
-"""Time, journal, place (these order the rows, and no two have the same place), and then what there is to tell: of an execution
-its duration, tool, status and error; of an error its message, tool and run.
-"""
-_TIME, _DURATION, _ERROR = 0, 3, 6
-
-
-@dataclass(frozen=True, slots=True)
-class Spark:
-    """Executions of the last minutes in which there were any.
-
-    Attributes:
-        until_ms: end of the last slot, the one of the latest execution, in ms since the epoch.
-        step_ms: length of a slot.
-        executions: executions of each slot, interrupted ones too, oldest first, at most ``SLOTS``; the first is not 0.
-        errors: how many of them failed.
-    """
-
-    until_ms: int
-    step_ms: int
-    executions: tuple[int, ...]
-    errors: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """One execution of a tool.
-
-    Attributes:
-        start_ms: when it began, in ms since the epoch: the time of its event, which is its end, less its duration.
-        duration_ms: None where it was not measured; ``start_ms`` is then its end.
-        tool: the tool's name, as in the state.
-        status: in the words of whoever recorded it, at most ``MAX_WORD`` characters.
-        outcome: ``success``, ``error`` or ``interrupted``.
-        error: its message, at most ``MAX_EXECUTION_ERROR`` characters; None where there was none.
-    """
-
-    start_ms: int
-    duration_ms: float | None
-    tool: str
-    status: str
-    outcome: str
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Executions:
-    """The newest executions of a run by their start, and how many more of it were seen and let go of."""
-
-    rows: tuple[Execution, ...]
-    let_go: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failing:
-    """A call that an open run repeats although it fails.
-
-    Since the run's last success, by whichever tool, ``tool`` has failed ``times`` times; failures of other tools in between do
-    not end that, and interruptions are neither.
-
-    Attributes:
-        since_ms: time of the first of these failures, in ms since the epoch.
-        message: error of the latest; None where it told none.
-    """
-
-    tool: str
-    times: int
-    since_ms: int
-    message: str | None
-    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,36 +68,6 @@ class ErrorSeen:
     message: str
     tool: str | None
     run_id: str | None
-
-
-class _Newest:
-    """The newest ``limit`` of the rows that were added, in whichever order they were."""
-
-    __slots__ = ("_in_order", "_limit", "added", "rows")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._in_order = True
-        self.added = 0
-        self.rows: list[_Row] = []
-
-    def add(self, rows: Sequence[_Row]) -> int:
-        """Add rows; by how many there are more now. There may be twice the limit, so that sorting them is seldom."""
-        before = len(self.rows)
-        self.rows += rows
-        self.added += len(rows)
-        self._in_order = False
-        if len(self.rows) > 2 * self._limit:
-            self.ordered()
-        return len(self.rows) - before
-
-    def ordered(self) -> list[_Row]:
-        """The newest, oldest first; the others are gone."""
-        if not self._in_order:
-            self.rows.sort()
-            del self.rows[: -self._limit]
-            self._in_order = True
-        return self.rows
 
 
 class _Run:
@@ -178,7 +81,7 @@ class _Run:
         self.ended = False
         self.seen = 0
         self.unknown = 0
-        self.executions = _Newest(MAX_RUN_EXECUTIONS)
+        self.executions = Newest(MAX_RUN_EXECUTIONS)
         self.failing: Failing | None = None
         self.failing_of = 0
         """How many executions there had been when ``failing`` was found out."""
@@ -186,39 +89,6 @@ class _Run:
     @property
     def is_open(self) -> bool:
         return not self.ended and self.unknown <= self.seen
-
-
-class _Slots:
-    """Executions by slots of time, the newest ``SLOTS`` of them."""
-
-    __slots__ = ("_spark", "last", "slots")
-
-    def __init__(self) -> None:
-        self.slots: dict[int, list[int]] = {}
-        self.last = 0
-        self._spark: Spark | None = None
-
-    def add_all(self, times: list[int], *, failed: bool) -> None:
-        """Add executions that ended at those times."""
-        for slot, count in _counted(times, SLOT_MS):
-            self.add(slot, count, count if failed else 0)
-
-    def add(self, slot: int, executions: int, errors: int) -> None:
-        self.last = max(self.last, slot)
-        counts = self.slots.setdefault(slot, [0, 0])
-        counts[0] += executions
-        counts[1] += errors
-        self._spark = None
-        if len(self.slots) > 2 * SLOTS:
-            self.slots = {slot: counts for slot, counts in self.slots.items() if slot > self.last - SLOTS}
-
-    def spark(self) -> Spark | None:
-        if self._spark is None and self.slots:
-            first = min(slot for slot in self.slots if slot > self.last - SLOTS)
-            counts = [self.slots.get(slot, (0, 0)) for slot in range(first, self.last + 1)]
-            executions, errors = zip(*counts, strict=True)
-            self._spark = Spark((self.last + 1) * SLOT_MS, SLOT_MS, executions, errors)
-        return self._spark
 
 
 class _Agent:
@@ -230,8 +100,8 @@ class _Agent:
         self.agent_id = agent_id
         self.seen = 0
         self.runs: dict[str, _Run] = {}
-        self.slots = _Slots()
-        self.errors = _Newest(MAX_AGENT_ERRORS)
+        self.slots = Slots()
+        self.errors = Newest(MAX_AGENT_ERRORS)
 
 
 class Recent:
@@ -252,9 +122,10 @@ class Recent:
     def _empty(self) -> None:
         self._agents: dict[str, _Agent] = {}
         self._named: dict[str, dict[str, _Run]] = {}  # by run id and agent id: a run id is one agent's, unless somebody lies
-        self._all = _Slots()
+        self._all = Slots()
         self._slices: dict[int, Slice] = {}
         self._last_slice = 0
+        self._latest = 0
         self._executions = 0
         self._errors = 0
 
@@ -273,8 +144,8 @@ class Recent:
             self._let_executions_go()
         if self._errors > MAX_ERRORS:
             self._let_errors_go()
-        if len(self._agents) > MAX_AGENTS:
-            for agent in sorted(self._agents.values(), key=_seen)[: -int(_KEPT * MAX_AGENTS)]:
+        if len(self._agents) > MAX_KNOWN_AGENTS:
+            for agent in sorted(self._agents.values(), key=_seen)[: -int(_KEPT * MAX_KNOWN_AGENTS)]:
                 self._let_agent_go(agent)
 
     def forget(self) -> None:
@@ -286,11 +157,42 @@ class Recent:
             run = self._run(self._agent(before.agent_id, before.seen), before.run_id)
             run.started, run.seen = before.started, before.seen
 
+    def set_back(self, now_ms: int, ahead_ms: int) -> None:
+        """Move what is dated more than ``ahead_ms`` after ``now_ms`` back, as a whole, so that the latest of it is now.
+
+        The clock by which it was dated was set back since. Left where it is, it would be the newest until the clock is there
+        again, and all that happens meanwhile would be let go of for it.
+        """
+        bound, by = now_ms + ahead_ms, self._latest - now_ms
+        if self._latest <= bound:
+            return
+
+        def moved(time: int) -> int:
+            return max(0, time - by) if time > bound else time
+
+        self._latest = now_ms
+        before, self._slices, self._last_slice = self._slices, {}, 0
+        for number, each in before.items():
+            into = self._slice(moved(number * SLICE_MS) // SLICE_MS)
+            for key in into:
+                into[key] += each[key]  # type: ignore[literal-required]
+        self._all.move(moved)
+        for agent in self._agents.values():
+            agent.seen = moved(agent.seen)
+            agent.slots.move(moved)
+            agent.errors.move(moved)
+            for run in agent.runs.values():
+                run.seen, run.unknown = moved(run.seen), moved(run.unknown)
+                run.started = None if run.started is None else moved(run.started)
+                run.executions.move(moved)
+                run.failing_of = -1
+
     def _agent(self, agent_id: str, time: int) -> _Agent:
         agent = self._agents.get(agent_id)
         if agent is None:
             agent = self._agents[agent_id] = _Agent(agent_id)
         agent.seen = max(agent.seen, time)
+        self._latest = max(self._latest, time)
         return agent
 
     def _run(self, agent: _Agent, run_id: str) -> _Run:
@@ -304,15 +206,15 @@ class Recent:
             self._executions += 1
         return run
 
-    def _add_executions(self, run: _Run, rows: Sequence[_Row]) -> None:
+    def _add_executions(self, run: _Run, rows: Sequence[Row]) -> None:
         self._executions += run.executions.add(rows)
 
-    def _add_errors(self, agent: _Agent, rows: Sequence[_Row]) -> None:
+    def _add_errors(self, agent: _Agent, rows: Sequence[Row]) -> None:
         self._errors += agent.errors.add(rows)
 
     def _count(self, outcome: str, times: list[int]) -> None:
         self._all.add_all(times, failed=outcome == "error")
-        for number, count in _counted(times, SLICE_MS):
+        for number, count in counted(times, SLICE_MS):
             roll_ups.add_executions(self._slice(number), outcome, count)
 
     def _slice(self, number: int) -> Slice:
@@ -353,7 +255,7 @@ class Recent:
             if self._errors <= _KEPT * MAX_ERRORS:
                 return
             self._errors -= len(agent.errors.rows)
-            agent.errors = _Newest(MAX_AGENT_ERRORS)
+            agent.errors = Newest(MAX_AGENT_ERRORS)
 
     def _let_agent_go(self, agent: _Agent) -> None:
         for run in list(agent.runs.values()):
@@ -376,7 +278,7 @@ class Recent:
         if not runs:
             return None
         newest = sorted(row for run in runs for row in run.executions.ordered())[-MAX_RUN_EXECUTIONS:]
-        rows = sorted(map(_execution, newest), key=lambda execution: execution.start_ms)
+        rows = sorted(map(execution_of, newest), key=lambda execution: execution.start_ms)
         return Executions(tuple(rows), sum(run.executions.added for run in runs) - len(rows))
 
     def slices(self, since_ms: int, until_ms: int) -> dict[int, Slice]:
@@ -399,7 +301,7 @@ class Recent:
         """
         agent = self._agents.get(agent_id)
         runs = agent.runs.values() if agent is not None else ()
-        return _worst(found for run in runs if run.is_open and (found := _failing(run)) is not None)
+        return worst(found for run in runs if run.is_open and (found := _failing(run)) is not None)
 
     def errors(self, agent_id: str) -> tuple[ErrorSeen, ...]:
         """The newest errors of an agent that came with a message, newest first."""
@@ -415,7 +317,7 @@ class _Group:
 
     def __init__(self, tool: object, status: object) -> None:
         self.tool, self.status = text_of(tool), text_of(status, MAX_WORD)
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
 
 
 class _Feeding:
@@ -457,21 +359,21 @@ class _Feeding:
     def add_groups(self) -> None:
         """Add what is gathered: to the runs that are open now."""
         for (agent_id, run_id, tool, status), group in self.groups.items():
-            rows = _dated(group.rows)
+            rows = dated(group.rows)
             if rows and are_names(agent_id, run_id, tool, status):
                 self.add_group(text_of(agent_id), run_id, status_class(status), rows)
         self.groups.clear()
 
-    def add_group(self, agent_id: str, run_id: Any, outcome: str, rows: list[_Row]) -> None:
-        recent, times = self.recent, [row[_TIME] for row in rows]
+    def add_group(self, agent_id: str, run_id: Any, outcome: str, rows: list[Row]) -> None:
+        recent, times = self.recent, [row[TIME] for row in rows]
         latest = max(times)
         agent = recent._agent(agent_id, latest)
         run = self.run_of(agent, run_id)
-        for time, _, place, _, tool, _, error in [row for row in rows if row[_ERROR]]:
+        for time, _, place, _, tool, _, error in [row for row in rows if row[ERROR]]:
             self.note_error(agent, run, time, place, error, tool)
         if run is not None:
             run.seen = max(run.seen, latest)
-            recent._add_executions(run, _measured(rows))
+            recent._add_executions(run, measured(rows))
         agent.slots.add_all(times, failed=outcome == "error")
         self.times.setdefault(outcome, []).extend(times)
 
@@ -486,14 +388,8 @@ class _Feeding:
 
     def run_of(self, agent: _Agent, run_id: Any) -> _Run | None:
         """The run that an event names; without a name, this writer's latest open run of the agent, if there is one."""
-        if run_id is not None:
-            return self.recent._run(agent, run_name(run_id))
-        mine = [
-            (run.started, name)
-            for name, run in agent.runs.items()
-            if not run.ended and run.started is not None and owner_of(name) == self.writer
-        ]
-        return agent.runs[max(mine)[1]] if mine else None
+        name = run_told_by(run_id, self.writer, ((run.started, name) for name, run in agent.runs.items() if not run.ended))
+        return None if name is None else self.recent._run(agent, name)
 
     def on_start(self, event: Event, _: int) -> None:
         name = run_name(event["run"])
@@ -534,7 +430,7 @@ class _Feeding:
         self.recent._add_errors(agent, [row])
 
     def on_llm(self, event: Event, place: int) -> None:
-        tokens = sum(count_of(event.get(key, 0)) for key in _TOKENS)
+        tokens = sum(count_of(event.get(key, 0)) for key in TOKENS)
         cost = event.get("cost-micros")
         cost = None if cost is None else count_of(cost)
         self.on_sign_of_life(event, place)
@@ -561,69 +457,9 @@ def _seen(known: _Run | _Agent) -> int:
     return known.seen
 
 
-def _counted(times: list[int], step_ms: int) -> Iterable[tuple[int, int]]:
-    """How many of some times lie in each slice of a length, by the slice's number; nearly always all lie in one."""
-    first = min(times) // step_ms
-    if first == max(times) // step_ms:
-        return [(first, len(times))]
-    return Counter([time // step_ms for time in times]).items()
-
-
-def _dated(rows: list[_Row]) -> list[_Row]:
-    """Those executions that have a time. Without one they count in the state, and have no place here."""
-    times = [row[_TIME] for row in rows]
-    if set(map(type, times)) == {int} and min(times) >= 0 and max(times) <= MAX_TIME_MS:
-        return rows
-    dated = []
-    for row in rows:
-        try:
-            dated.append((time_of(row[_TIME]), *row[1:]))
-        except Invalid:
-            continue
-    return dated
-
-
-def _measured(rows: list[_Row]) -> list[_Row]:
-    """The same executions with usable durations and bounded errors only; anybody may have put anything there."""
-    durations = [row[_DURATION] for row in rows if row[_DURATION] is not None]
-    if usable_durations(durations) is durations and all(row[_ERROR] is None for row in rows):
-        return rows
-    return [(*row[:_DURATION], _duration(row[_DURATION]), *row[_DURATION + 1 : _ERROR], _short(row[_ERROR])) for row in rows]
-
-
-def _duration(value: Any) -> float | None:
-    return value if valid_duration(value) else None
-
-
-def _short(error: Any) -> str | None:
-    return text_of(error, MAX_EXECUTION_ERROR) if error else None
-
-
-def _execution(row: _Row) -> Execution:
-    time, _, _, duration, tool, status, error = row
-    return Execution(max(0, time - round(duration or 0)), duration, tool, status, status_class(status), error)
-
-
 def _failing(run: _Run) -> Failing | None:
     """The call that a run repeats although it fails, found out again only after further executions."""
     if run.failing_of != run.executions.added:
         run.failing_of = run.executions.added
-        run.failing = _worst(_failures_since_success(run))
+        run.failing = worst(failures_since_success(run.executions.ordered(), run.run_id))
     return run.failing
-
-
-def _failures_since_success(run: _Run) -> list[Failing]:
-    found: dict[str, Failing] = {}
-    for time, _, _, _, tool, status, error in reversed(run.executions.ordered()):
-        outcome = status_class(status)
-        if outcome == "success":
-            break
-        if outcome == "error":
-            later = found.get(tool)
-            times, message = (1, error) if later is None else (later.times + 1, later.message)
-            found[tool] = Failing(tool, times, time, message, run.run_id)
-    return [failing for failing in found.values() if failing.times >= REPEATS]
-
-
-def _worst(found: Iterable[Failing]) -> Failing | None:
-    return min(found, key=lambda failing: (-failing.times, failing.since_ms, failing.tool, failing.run_id), default=None)

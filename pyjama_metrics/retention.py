@@ -26,6 +26,8 @@ tally 200. An emptied one begins anew with the next execution, so it has the lat
 MAX_MODELS = 200
 MAX_AGENT_MODELS = 20
 """Models, and phases, kept of one agent."""
+MAX_ROLES = 50
+"""Roles whose messages are counted, of one agent and of all."""
 MAX_FINISHED_RUNS = 5
 """Finished runs kept of one agent; all of its open ones stay, up to ``MAX_OPEN_RUNS``."""
 MAX_OPEN_RUNS = 100
@@ -35,7 +37,7 @@ MAX_MINUTES_MS = 75 * roll_ups.MINUTE_MS
 """How far back the minutes of the roll-ups go: an hour, and what a reader needs to align it."""
 MAX_QUARTERS_MS = 50 * 3600 * 1000
 """How far back the quarters go: today and yesterday, also on the day that has 25 hours."""
-MAX_SLICES = 250
+MAX_KEPT_SLICES = 250
 """Slices kept of one series should the clock be put back; 50 hours touch 201 quarters, and events may be dated a little ahead."""
 MAX_AGE_MS = 7 * 24 * 3600 * 1000
 """A finished agent that was not seen for a week leaves."""
@@ -53,18 +55,18 @@ def retain(state: State, now_ms: int) -> bool:
         if len(agent["runs"]) > MAX_FINISHED_RUNS:
             _retain_runs(state, agent)
         _drop(agent["tools"], MAX_AGENT_TOOLS)
-        _drop(agent["messages"], MAX_AGENT_TOOLS)
+        _drop(agent["messages"], MAX_ROLES)
         _drop(agent["models"], MAX_AGENT_MODELS)
         _drop(agent["phases"], MAX_AGENT_MODELS)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
     _retain_histograms(state)
-    roll_ups.let_go(state["roll-ups"]["minutes"], now_ms - MAX_MINUTES_MS, MAX_SLICES)
-    roll_ups.let_go(state["roll-ups"]["quarters"], now_ms - MAX_QUARTERS_MS, MAX_SLICES)
+    roll_ups.let_go(state["roll-ups"]["minutes"], now_ms - MAX_MINUTES_MS, MAX_KEPT_SLICES)
+    roll_ups.let_go(state["roll-ups"]["quarters"], now_ms - MAX_QUARTERS_MS, MAX_KEPT_SLICES)
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
     state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
     _drop(state["phases"], MAX_MODELS)
-    _drop(state["messages"], MAX_AGENT_TOOLS)
+    _drop(state["messages"], MAX_ROLES)
     return bool(sum(state["evicted"].values()) > before)
 
 

@@ -39,10 +39,6 @@ class RollUps(TypedDict):
     quarters: dict[str, Slice]
 
 
-STEPS = {"minutes": MINUTE_MS, "quarters": QUARTER_MS}
-"""The length of a slice of each series, in milliseconds."""
-
-
 def new_slice() -> Slice:
     """A slice in which nothing happened."""
     return {

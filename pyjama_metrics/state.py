@@ -46,21 +46,11 @@ Tally = TypedDict(
 )
 """Counts of tool executions: ``count`` = ``success`` + ``error``; ``interrupted`` stands apart; ``timed`` had a duration."""
 
-ToolTally = TypedDict(
-    "ToolTally",
-    {
-        "count": int,
-        "success": int,
-        "error": int,
-        "interrupted": int,
-        "timed": int,
-        "total-us": int,
-        "total-duration": float,
-        "last-seen": int,
-        "histogram": Histogram,
-    },
-)
-"""A tally with the distribution of its durations; an agent's tool may have lost that of older ones: ``n`` < ``timed`` then."""
+
+class ToolTally(Tally):
+    """A tally with the distribution of its durations. An agent's tool may have lost that of older ones: ``n`` < ``timed``."""
+
+    histogram: Histogram
 
 
 class Step(TypedDict):
@@ -151,6 +141,7 @@ State = TypedDict(
         "format": int,
         "generation": int,
         "updated": int,
+        "known-from": int,
         "agents": dict[str, Agent],
         "global": ToolTally,
         "tools": dict[str, ToolTally],
@@ -276,6 +267,7 @@ def new_state() -> State:
         "format": FORMAT,
         "generation": 0,
         "updated": 0,
+        "known-from": 0,
         "agents": {},
         "global": new_tool_tally(),
         "tools": {},

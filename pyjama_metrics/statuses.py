@@ -8,6 +8,9 @@ from pyjama_metrics.state import Agent, Run, Step
 OPEN = frozenset({"running", "waiting"})
 """The statuses of what is not over."""
 
+URGENCY = ("waiting", "running", "crashed", "failed", "unknown", "stopped", "completed")
+"""All statuses of agents and runs, in the order in which agents are listed: who waits for somebody first, who is done last."""
+
 
 def settle(agent: Agent) -> None:
     """Work out what follows from an agent's runs: each run's status and steps, the agent's status and current step."""

@@ -90,6 +90,7 @@ class Tail:
         """
         if self._since is not None and self.recent.since_ms is None:
             self._not_before, self._since = self._now(), None  # somebody else had the memory forget
+        self._mind_the_clock()
         self._keep_place()
         try:
             listed = segments.listing(self._folder)
@@ -117,6 +118,13 @@ class Tail:
         """How far a segment is read, in bytes. A hub that has this in its ``projections`` removes none before it is read."""
         position = self._positions.get(name)
         return 0 if position is None else position.offset
+
+    def _mind_the_clock(self) -> None:
+        """Where the clock was set back, nothing of before is dated later than now."""
+        now = self._now()
+        self.recent.set_back(now, AHEAD_MS)
+        if self._since is not None and self._since > now:
+            self._date_from(now)
 
     # -- what is there ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyjama_metrics.events import TOKENS
 from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
 from pyjama_metrics.state_fields import Table, count, number, positive, ratio, table_of, tables, total
 from pyjama_metrics.views import MetricsView, RunsView, ToolView, UsageView
@@ -67,7 +68,7 @@ def runs_view(counts: Table) -> RunsView:
 def usage_view(usage: Table) -> UsageView:
     """The view of model calls: of all agents, of one, of a model, of a phase."""
     priced = count(usage, "priced-requests")
-    kinds = [count(usage, f"{kind}-tokens") for kind in ("input", "output", "cache-read", "cache-write")]
+    kinds = [count(usage, kind) for kind in TOKENS]
     return UsageView(
         requests=count(usage, "requests"),
         input_tokens=kinds[0],

@@ -86,7 +86,7 @@ class SparkView:
     executions: list[int] = field(
         metadata=says("Executions of each slot, oldest first, interrupted ones too; none before the first")
     )
-    errors: list[int] = field(metadata=says("Failed executions of each slot"))
+    error: list[int] = field(metadata=says("Executions of each slot that failed"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +147,16 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogView:
-    """One line of the recent log."""
+    """One entry of the log."""
 
     timestamp: int | None = field(metadata=says("Time of the event, in ms since the epoch"))
-    agent_id: str = field(metadata=says("Agent that the line is about"))
-    tool: str | None = field(metadata=says("Tool that the line is about"))
+    agent_id: str = field(metadata=says("Agent that the entry is about"))
+    tool: str | None = field(metadata=says("Tool that the entry is about"))
     status: str | None = field(metadata=says("Status in the words of whoever recorded it"))
     event: str | None = field(metadata=says("activity, tool, start, complete, crash, waiting or error"))
     message: str | None = field(metadata=says("Text of the error, or the reason for waiting"))
-    run: str | None = field(metadata=says("Run that the line is about"))
-    id: str | None = field(metadata=says("Identity of the line, for readers that follow the log"))
+    run: str | None = field(metadata=says("Run that the entry is about"))
+    id: str | None = field(metadata=says("Identity of the entry, for readers that follow the log"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +191,7 @@ class NeedView:
     reason: str | None = field(metadata=says("What it waits for, or what went wrong, in the words of whoever recorded it"))
     since: int | None = field(metadata=says("Since when, in ms since the epoch"))
     tool: str | None = field(metadata=says("The tool whose calls fail again and again; none for the other kinds"))
-    times: int | None = field(metadata=says("How often they failed since anything succeeded; none for the other kinds"))
+    error: int | None = field(metadata=says("How many of them failed since anything succeeded; none for the other kinds"))
     run: str | None = field(metadata=says("The run"))
     tmux_pane: str | None = field(metadata=says("tmux pane of the run, such as %3"))
     command: str | None = field(metadata=says("Shell command that brings one to that pane"))
@@ -215,9 +215,9 @@ class TodayView:
 class Dashboard:
     """Everything that the first page shows."""
 
-    agents: dict[str, AgentView] = field(metadata=says("Agents: at work, then waiting, then the others"))
+    agents: dict[str, AgentView] = field(metadata=says("Agents: those that wait, then those at work, then the others"))
     metrics: MetricsView = field(metadata=says("Figures of all agents together"))
-    recent_logs: list[LogView] = field(metadata=says("The latest log lines, newest last"))
+    recent_logs: list[LogView] = field(metadata=says("The latest log entries, newest last"))
     overview: Overview = field(metadata=says("Agents by status"))
     needs: list[NeedView] = field(metadata=says("Agents that need a person: those that are held up, then those that ended badly"))
     today: TodayView = field(metadata=says("Figures since midnight"))
@@ -251,14 +251,14 @@ class RunView:
     end_time: int | None = field(metadata=says("End, in ms since the epoch; none while it is open"))
     last_seen: int | None = field(metadata=says("Time of the latest event, in ms since the epoch"))
     duration_ms: float | None = field(metadata=says("From start to end, in ms; none while it is open"))
-    error: str | None = field(metadata=says("Text of the error that ended it"))
+    message: str | None = field(metadata=says("Text of the error that ended it"))
     waiting_reason: str | None = field(metadata=says("What it waits for"))
     waiting_since: int | None = field(metadata=says("Since when it waits, in ms since the epoch"))
-    count: int = field(metadata=says("Tool executions with an outcome: those that succeeded and those that failed"))
+    count: int = field(metadata=says("Tool executions with an outcome: success + error"))
     success: int = field(metadata=says("Tool executions that succeeded"))
-    error_count: int = field(metadata=says("Tool executions that failed"))
+    error: int = field(metadata=says("Tool executions that failed"))
     interrupted: int = field(metadata=says("Tool executions that somebody stopped; they are not in count"))
-    success_rate: float | None = field(metadata=says("Succeeded / (succeeded + failed) tool executions, from 0 to 1"))
+    success_rate: float | None = field(metadata=says("success / (success + error) of tools, from 0 to 1"))
     steps: list[StepView] = field(metadata=says("Steps of the workflow, in its order"))
     parent: str | None = field(metadata=says("Run that started this one"))
     source: str | None = field(metadata=says("How it was recorded: python, shell, an integration"))
@@ -308,7 +308,7 @@ class AgentDetail:
     phases: dict[str, UsageView] = field(metadata=says("Its model calls by phase of the work, most tokens first"))
     messages: dict[str, int] = field(metadata=says("Messages by role"))
     errors: list[ErrorView] = field(metadata=says("Its latest errors, newest first"))
-    recent_logs: list[LogView] = field(metadata=says("Its lines among the latest of the log, newest last"))
+    recent_logs: list[LogView] = field(metadata=says("Its entries among the latest of the log, newest last"))
     parent_agent: str | None = field(metadata=says("Agent that started the latest run"))
     children: list[str] = field(metadata=says("Agents whose latest run it started"))
     labels: dict[str, str] = field(metadata=says("Labels of the latest run"))
@@ -325,7 +325,7 @@ class ExecutionView:
     tool: str = field(metadata=says("The tool"))
     status: str = field(metadata=says("Status in the words of whoever recorded it"))
     outcome: str = field(metadata=says("success, error or interrupted"))
-    error: str | None = field(metadata=says("Text of the error"))
+    message: str | None = field(metadata=says("Text of the error"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

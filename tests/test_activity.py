@@ -129,6 +129,22 @@ def test_before_the_file_begins_nothing_is_known_and_it_says_so() -> None:
     assert back(DAY, recorded()).note is None
 
 
+@pytest.mark.parametrize("span", [15 * MINUTE_MS, HOUR, DAY, 7 * DAY])
+def test_before_the_figures_were_cleared_nothing_is_known(span: int) -> None:
+    """Null and not 0 from every source; the slice in which they were cleared holds what came after."""
+    cleared = NOW - 10 * MINUTE_MS + 2_000
+    state, after = recorded(tool(cleared + 1_000)), memory(tool(cleared + 1_000), since_ms=cleared)
+    state["known-from"] = cleared
+    view = back(span, state, after)
+    assert (view.known_from, view.source) == (cleared, "memory" if span == 15 * MINUTE_MS else "file")
+    place = at(view, cleared)
+    assert set(view.success[:place]) == {None}
+    assert view.success[place:] == [1] + [0] * (len(view.times) - place - 1)
+    assert "cleared" in (view.note or "")
+    assert activity(state, cleared - HOUR, cleared).source == "none"
+    assert activity(state, cleared + QUARTER_MS, NOW + HOUR).note is None
+
+
 def test_a_span_of_which_nothing_is_known_has_no_source() -> None:
     """A week that ended a week ago."""
     view = activity(recorded(), NOW - 14 * DAY, NOW - 7 * DAY)

@@ -64,7 +64,7 @@ def test_an_agents_sparkline_is_that_of_the_memory() -> None:
     recent = full_memory()
     spark = detail(recent=recent).agent.recent
     assert spark is not None
-    assert (spark.executions, spark.errors) == ([2], [1])
+    assert (spark.executions, spark.error) == ([2], [1])
 
 
 def test_runs_come_newest_first() -> None:
@@ -78,8 +78,8 @@ def test_a_run_is_told_with_its_steps_and_how_to_get_there() -> None:
     """While it is open it has no end and no duration."""
     view = run().run
     assert (view.agent_id, view.status, view.start_time, view.end_time, view.duration_ms) == ("a", "waiting", 1000, None, None)
-    assert (view.waiting_reason, view.waiting_since, view.error) == ("a person", 1040, None)
-    assert (view.count, view.success, view.error_count, view.interrupted, view.success_rate) == (2, 1, 1, 0, 0.5)
+    assert (view.waiting_reason, view.waiting_since, view.message) == ("a person", 1040, None)
+    assert (view.count, view.success, view.error, view.interrupted, view.success_rate) == (2, 1, 1, 0, 0.5)
     assert [(step.id, step.status) for step in view.steps] == [("plan", "running"), ("build", "pending")]
     assert (view.parent, view.source, view.host, view.pid, view.cwd) == ("w-1-x.0", "python", "h", 7, "/work")
     assert (view.labels, view.tmux_pane, view.command) == ({"branch": "main"}, "%3", "tmux switch-client -t '%3'")
@@ -94,7 +94,7 @@ def test_a_run_that_is_over_lasted_from_its_start_to_its_end_and_waits_no_more()
         event("complete", 4000, status="failed", error="no", **about),
     )
     view = run("w.1", state).run
-    assert (view.status, view.duration_ms, view.error, view.waiting_reason, view.waiting_since) == (
+    assert (view.status, view.duration_ms, view.message, view.waiting_reason, view.waiting_since) == (
         "failed",
         3000,
         "no",
@@ -122,7 +122,7 @@ def test_a_step_has_the_times_of_its_latest_attempt(step: dict[str, Any], shown:
 def test_a_run_has_the_executions_that_are_remembered_and_says_how_many_are_not() -> None:
     """By their start, in the words of whoever recorded them."""
     view = run(recent=full_memory())
-    assert [(each.start, each.duration_ms, each.tool, each.status, each.outcome, each.error) for each in view.executions] == [
+    assert [(each.start, each.duration_ms, each.tool, each.status, each.outcome, each.message) for each in view.executions] == [
         (1008, 2.0, "read", "ok", "success", None),
         (1020, None, "read", "failed", "error", "gone"),
     ]

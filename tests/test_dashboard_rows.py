@@ -73,7 +73,7 @@ def test_a_row_is_new_when_the_memory_has_more() -> None:
     recent.add("w-1-x.0.jsonl", [tool(1500, run=RUN), tool(1600, "boss", "psql", run="w-1-x.0", status="error")])
     later = shown(rows, full_state(), recent)
     assert later["agents"]["a"]["recent"]["executions"] == [3]
-    assert [need["times"] for need in later["needs"] if need["kind"] == "repeating"] == [4]
+    assert [need["error"] for need in later["needs"] if need["kind"] == "repeating"] == [4]
 
 
 def test_agents_tools_and_log_entries_that_left_are_gone() -> None:

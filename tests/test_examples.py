@@ -62,6 +62,15 @@ def test_an_example_is_ten_to_forty_lines_and_described(program: Path) -> None:
     assert program.name in (EXAMPLES / "README.md").read_text()
 
 
+@pytest.mark.parametrize("program", [path for path in PROGRAMS if path.suffix == ".py"], ids=lambda path: path.name)
+def test_an_example_without_its_path_says_how_it_is_used(program: Path) -> None:
+    """A sentence, and no traceback."""
+    done = example(program.name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_the_analyser_reports_what_is_there_and_is_recorded_as_it_reports(tree: Path) -> None:
     """Lines, versions, and each tool's successes and failures: in the report, in the shared file and in the tree alike."""
     done = example("codebase_analyser.py", tree, "--json")

@@ -15,7 +15,7 @@ from pyjama_metrics.events import status_class
 from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import cleared, retain
-from pyjama_metrics.roll_ups import STEPS
+from pyjama_metrics.roll_ups import MINUTE_MS, QUARTER_MS
 from pyjama_metrics.state import State, new_state
 from pyjama_metrics.storage import json
 from tests.journals import Event, event, folded, tool
@@ -174,7 +174,7 @@ def test_the_slices_of_time_add_up_to_the_totals(recorded: dict[str, list[Event]
     totals = {key: state["global"][key] for key in ("count", "success", "error", "interrupted")}  # type: ignore[literal-required]
     totals |= {key: state["tokens"][key] for key in ("requests", "priced-requests", "cost-micros")}  # type: ignore[literal-required]
     executions = [one["time"] for body in recorded.values() for one in body if one["event"] == "tool"]
-    for name, step in STEPS.items():
+    for name, step in {"minutes": MINUTE_MS, "quarters": QUARTER_MS}.items():
         series = state["roll-ups"][name]  # type: ignore[literal-required]
         summed = sum((Counter(each) for each in series.values()), Counter())
         assert summed == +Counter({**totals, "tokens": tokens})

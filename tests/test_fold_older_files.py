@@ -54,7 +54,7 @@ def test_an_older_file_is_a_state_with_nothing_in_what_it_did_not_know() -> None
     """Each key that it lacks is filled in, and no figure is changed."""
     older = json.loads(OLDER.read_bytes())
     state: Any = accepted(copy.deepcopy(older), thorough=True)
-    assert state.pop("roll-ups") == {"minutes": {}, "quarters": {}}
+    assert (state.pop("roll-ups"), state.pop("known-from")) == ({"minutes": {}, "quarters": {}}, 0)
     agent = state["agents"]["planner"]
     assert (agent.pop("models"), agent.pop("phases"), agent["tools"]["read"].pop("histogram")["n"]) == ({}, {}, 0)
     assert state == older

@@ -13,7 +13,8 @@ import pytest
 
 from pyjama_metrics import hub as hub_module
 from pyjama_metrics.errors import FolderUnusable, LockTimeout, SnapshotUnreadable, SnapshotUnwritable
-from pyjama_metrics.hub import Hub
+from pyjama_metrics.fold import LOG_ENTRIES
+from pyjama_metrics.hub import AHEAD_MS, Hub
 from pyjama_metrics.state import State, new_state
 from pyjama_metrics.storage import json, segments
 from tests.journals import counted, event, leave_journal, lines, live_journal, now_ms, on_disk, record, tool
@@ -266,6 +267,35 @@ def test_an_event_dated_far_ahead_does_not_hide_what_comes_after_it(home: Path) 
     agent = on_disk(home)["agents"]["a"]
     assert (agent["status"], agent["current-tool"], on_disk(home)["problems"]["invalid-values"]) == ("running", "present", 2)
     assert on_disk(home)["recent-logs"][-1].get("tool") == "present"
+
+
+def test_a_clock_set_back_does_not_stop_the_log(home: Path) -> None:
+    """A hundred entries of what is the future now keep their order and make room for what happens next."""
+    day, now = 86_400_000, now_ms()
+    with live_journal(home) as journal:
+        journal.append(lines(event("activity", now - 1, run="r", tool="before")))
+        journal.append(lines(*(event("activity", now + day + 10 * n, run="r", tool=str(n)) for n in range(LOG_ENTRIES))))
+        Hub(clock=lambda: time.time() + day / 1000).flush()
+        assert on_disk(home)["recent-logs"][-1]["timestamp"] > now_ms() + AHEAD_MS
+        journal.append(lines(event("activity", now + 1_000, run="r", tool="after")))
+        Hub().flush()
+    logs = on_disk(home)["recent-logs"]
+    assert [entry.get("tool") for entry in logs] == [*map(str, range(1, LOG_ENTRIES)), "after"]
+    assert logs[-2]["timestamp"] - logs[0]["timestamp"] == 10 * (LOG_ENTRIES - 2)
+
+
+def test_a_clearing_says_from_when_on_the_figures_are_known(home: Path) -> None:
+    """Not in the future, should the clock be set back; and as long as nobody cleared them, from the first event on."""
+    with live_journal(home) as journal:
+        record(journal, 1)
+        Hub().flush()
+        assert on_disk(home)["known-from"] == 0
+        day_ahead = time.time() + 86_400
+        Hub(clock=lambda: day_ahead).clear()
+        assert on_disk(home)["known-from"] == int(day_ahead * 1000)
+        record(journal, 1)
+        Hub().flush()
+    assert now_ms() - 60_000 < on_disk(home)["known-from"] <= now_ms()
 
 
 def test_figures_that_could_not_be_made_fresh_say_so(home: Path) -> None:

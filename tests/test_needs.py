@@ -43,15 +43,15 @@ def test_each_need_says_who_why_since_when_and_where() -> None:
     """As the fold and the memory have it: one waits, one repeats a failing call, one crashed."""
     assert needs(full_state(), 2000, full_memory()) == [
         NeedView(
-            agent_id="a", kind="waiting", reason="a person", since=1040, tool=None, times=None, run=RUN,
+            agent_id="a", kind="waiting", reason="a person", since=1040, tool=None, error=None, run=RUN,
             tmux_pane="%3", command="tmux switch-client -t '%3'",
         ),
         NeedView(
-            agent_id="boss", kind="repeating", reason="refused", since=1041, tool="psql", times=3, run="w-1-x.0",
+            agent_id="boss", kind="repeating", reason="refused", since=1041, tool="psql", error=3, run="w-1-x.0",
             tmux_pane=None, command=None,
         ),
         NeedView(
-            agent_id="late", kind="crashed", reason=None, since=1046, tool=None, times=None, run="w-1-x.2",
+            agent_id="late", kind="crashed", reason=None, since=1046, tool=None, error=None, run="w-1-x.2",
             tmux_pane=None, command=None,
         ),
     ]  # fmt: skip
@@ -139,6 +139,18 @@ def test_what_nobody_knows_is_none() -> None:
 def test_the_command_names_the_server_where_it_is_not_the_usual_one(server: str | None, command: str | None) -> None:
     """Its socket is quoted; of one that is none of any system's nobody can say where the pane is."""
     assert tmux_command("%12", server) == command
+
+
+UNSEEN = """
+    00a0 00ad 034f 115f 1160 17b4 180b 180e 2003 200b 200d 2060 2800 3164 fe0f feff ffa0 1d159 e0041 e0100 00 7f
+"""
+
+
+@pytest.mark.parametrize("unseen", UNSEEN.split())
+def test_a_command_holds_nothing_that_cannot_be_seen(unseen: str) -> None:
+    """Whoever copies it has read all of it; a path in any script is a path."""
+    assert tmux_command("%3", f"/tmp/a{chr(int(unseen, 16))}b,1,0") is None
+    assert tmux_command("%3", "/home/Jürgen/δ,1,0") == "tmux -S '/home/Jürgen/δ' switch-client -t '%3'"
 
 
 @pytest.mark.parametrize("pane", [None, "", "3", "%", "%3 ", "%3\n", "%3;reboot", "%٣", "%-1", "'%3'", "%3%4", "%" + "9" * 99])

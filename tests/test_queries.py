@@ -104,8 +104,8 @@ def test_the_day_begins_at_the_given_midnight_or_else_at_that_of_utc() -> None:
 def test_what_a_memory_knows_is_on_the_dashboard() -> None:
     """The executions of all agents, of each one, and who repeats a failing call; without a memory they are null."""
     view = dashboard(full_state(), NOW, recent=full_memory())
-    assert view.recent == SparkView(until=10_000, step=10_000, executions=[5], errors=[4])
-    assert view.agents["boss"].recent == SparkView(until=10_000, step=10_000, executions=[3], errors=[3])
+    assert view.recent == SparkView(until=10_000, step=10_000, executions=[5], error=[4])
+    assert view.agents["boss"].recent == SparkView(until=10_000, step=10_000, executions=[3], error=[3])
     assert [need.kind for need in view.needs] == ["waiting", "repeating"]
     blind = dashboard(full_state(), NOW)
     assert (blind.recent, {agent.recent for agent in blind.agents.values()}) == (None, {None})
@@ -127,14 +127,14 @@ def test_open_runs_are_those_that_run_or_wait() -> None:
     assert agent_view({**new_agent(), "runs": runs}).runs_open == 3
 
 
-def test_agents_at_work_come_first_and_within_a_status_the_latest() -> None:
-    """What needs eyes is on top: running, waiting, then crashed and failed before those that are done."""
+def test_agents_that_wait_come_first_and_within_a_status_the_latest() -> None:
+    """What needs eyes is on top: waiting, running, then crashed and failed before those that are done."""
     state = agents_with(
         ("completed", 99), ("failed", 5), ("running", 1), ("waiting", 7), ("crashed", 3), ("running", 2),
         ("stopped", 98), ("unknown", 97), ("waiting", 8), ("crashed", 4),
     )  # fmt: skip
     assert list(dashboard(state, NOW).agents) == [
-        "running@2", "running@1", "waiting@8", "waiting@7", "crashed@4", "crashed@3", "failed@5",
+        "waiting@8", "waiting@7", "running@2", "running@1", "crashed@4", "crashed@3", "failed@5",
         "unknown@97", "stopped@98", "completed@99",
     ]  # fmt: skip
 
@@ -291,7 +291,7 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
             *(retention.MAX_AGENTS, days, retention.MAX_OPEN_AGENTS),
             *(retention.MAX_FINISHED_RUNS, retention.MAX_OPEN_RUNS, retention.MAX_EARLIER_RUNS, MAX_LABELS, MAX_STEPS),
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, retention.MAX_AGENT_MODELS),
-            *(retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
+            *(retention.MAX_ROLES, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )
     ]

@@ -13,24 +13,12 @@ from hypothesis import strategies as st
 
 from pyjama_metrics import recent, roll_ups
 from pyjama_metrics.events import MAX_TIME_MS, status_class, text_of
+from pyjama_metrics.executions import MAX_EXECUTION_ERROR, MAX_RUN_EXECUTIONS, Execution, Executions
 from pyjama_metrics.fold import fold
-from pyjama_metrics.recent import (
-    KEPT_SLICES_MS,
-    MAX_AGENT_ERRORS,
-    MAX_AGENT_RUNS,
-    MAX_EXECUTION_ERROR,
-    MAX_RUN_EXECUTIONS,
-    SLICE_MS,
-    SLOT_MS,
-    SLOTS,
-    ErrorSeen,
-    Execution,
-    Executions,
-    Failing,
-    Recent,
-    Spark,
-)
+from pyjama_metrics.recent import KEPT_SLICES_MS, MAX_AGENT_ERRORS, MAX_AGENT_RUNS, SLICE_MS, ErrorSeen, Recent
+from pyjama_metrics.repeats import Failing
 from pyjama_metrics.roll_ups import MINUTE_MS
+from pyjama_metrics.sparks import SLOT_MS, SLOTS, Spark
 from pyjama_metrics.state import State, new_state
 from tests.journals import Event, event, tool
 from tests.test_fold_laws import JSON_VALUES, RUNS, WRITERS, garbage, journals
@@ -184,7 +172,7 @@ def test_an_execution_with_any_value_in_any_field_raises_nothing(field: str, val
     for row in rows(memory) if memory.executions(RUN) else ():
         assert (type(row.start_ms), type(row.tool), type(row.status)) == (int, str, str)
         assert row.duration_ms is None or row.duration_ms >= 0
-        assert row.error is None or len(row.error) <= MAX_EXECUTION_ERROR
+        assert row.message is None or len(row.message) <= MAX_EXECUTION_ERROR
 
 
 # -- slices and sparks -----------------------------------------------------------------------------------------------
@@ -439,7 +427,7 @@ def test_executions_that_are_kept_only_until_they_are_sorted_do_not_push_out_oth
 
 def test_with_too_many_agents_those_not_seen_for_longest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """With their sparks, runs and errors; the sums of all stay."""
-    monkeypatch.setattr(recent, "MAX_AGENTS", 100)
+    monkeypatch.setattr(recent, "MAX_KNOWN_AGENTS", 100)
     memory = Recent()
     for number in range(300):
         memory.add("w.0.jsonl", [tool(number, f"a{number}", run=f"w.{number}", error="e")])
@@ -473,7 +461,7 @@ def test_slots_and_slices_are_let_go_of_as_time_passes() -> None:
     """Hours of executions need no more than minutes."""
     memory = remembered(*(tool(time) for time in range(0, 600 * MINUTE_MS, 5_000)))
     assert len(memory._slices) <= 2 * KEPT_SLICES_MS // SLICE_MS
-    assert len(memory._agents["a"].slots.slots) <= 2 * SLOTS
+    assert len(memory._agents["a"].slots._slots) <= 2 * SLOTS
     assert len(memory.slices(*EVER)) == KEPT_SLICES_MS // SLICE_MS
 
 

@@ -14,12 +14,12 @@ from pyjama_metrics.retention import (
     MAX_AGENTS,
     MAX_EARLIER_RUNS,
     MAX_FINISHED_RUNS,
+    MAX_KEPT_SLICES,
     MAX_MINUTES_MS,
     MAX_MODELS,
     MAX_OPEN_AGENTS,
     MAX_OPEN_RUNS,
     MAX_QUARTERS_MS,
-    MAX_SLICES,
     MAX_TOOLS,
     cleared,
     retain,
@@ -185,9 +185,9 @@ def test_slices_of_time_leave_when_they_are_old() -> None:
 
 def test_slices_of_time_are_bounded_when_the_clock_is_put_back() -> None:
     """What lies furthest in the future then goes first."""
-    state = folded(*[tool(NOW + 60_000 * minute) for minute in range(MAX_SLICES + 9)])
+    state = folded(*[tool(NOW + 60_000 * minute) for minute in range(MAX_KEPT_SLICES + 9)])
     retain(state, NOW)
-    assert len(state["roll-ups"]["minutes"]) == MAX_SLICES
+    assert len(state["roll-ups"]["minutes"]) == MAX_KEPT_SLICES
     assert str(NOW) in state["roll-ups"]["minutes"]
 
 

@@ -12,6 +12,7 @@ import pytest
 from pyjama_metrics import tail as tails
 from pyjama_metrics.events import MAX_TIME_MS
 from pyjama_metrics.hub import AHEAD_MS, Hub
+from pyjama_metrics.sparks import SLOT_MS
 from pyjama_metrics.storage import segments
 from pyjama_metrics.tail import Tail
 from tests.journals import Event, event, leave_journal, lines, live_journal, now_ms, record, tool
@@ -224,6 +225,35 @@ def test_lines_that_are_none_are_passed_over(home: Path) -> None:
     assert executions(tail) == 3
     assert tail.recent.spark(None).until_ms <= clock.ms + AHEAD_MS + 10_000  # type: ignore[union-attr]
     assert len(times_of(tail, "w-1-a.1")) == 2
+
+
+def test_a_clock_set_back_does_not_stop_the_memory(home: Path) -> None:
+    """What happened before is as far from now as it was, what happens now is the newest, and nothing is dated in the future."""
+    noon = SOON - SOON % SLOT_MS
+    clock = [noon + 2 * AHEAD_MS]
+    tail = Tail(str(home), lambda: clock[0] / 1000)
+    failed = [tool(clock[0] - ago, run="w-1-a.1", status="error") for ago in (30_000, 10_000, 0)]
+    path = leave_journal(home, "w-1-a", event("start", clock[0] - 30_000, run="w-1-a.1"), *failed)
+    read_all(tail)
+    before = tail.recent.failing("a")
+    assert before is not None
+    assert before.since_ms == clock[0] - 30_000
+
+    clock[0] = noon + 2 * SLOT_MS
+    path.write_bytes(path.read_bytes() + lines(tool(clock[0], run="w-1-a.1", status="error")))
+    read_all(tail)
+    failing, spark = tail.recent.failing("a"), tail.recent.spark("a")
+    assert failing is not None
+    assert (failing.times, failing.since_ms) == (4, clock[0] - 30_000)
+    assert spark is not None
+    assert spark == tail.recent.spark(None)
+    assert (spark.executions[0], sum(spark.executions), len(spark.executions)) == (1, 4, 4)
+    assert clock[0] < spark.until_ms <= clock[0] + SLOT_MS
+    assert times_of(tail, "w-1-a.1") == [clock[0] - ago for ago in (30_000, 10_000, 0, 0)]
+    assert executions(tail) == 4
+    assert max(tail.recent.slices(0, MAX_TIME_MS)) <= clock[0]
+    assert tail.recent.since_ms is not None
+    assert tail.recent.since_ms <= clock[0]
 
 
 # -- what happens to files -------------------------------------------------------------------------------------------

@@ -41,6 +41,14 @@ def test_names_in_json_are_kebab_case_and_names_that_users_gave_stay() -> None:
     assert set(view["metrics"]) == {"global", "tools", "runs", "tokens", "models", "phases"}
 
 
+def test_an_error_is_a_number_and_a_message_its_text() -> None:
+    """One word for one thing in all views: no `error` here that is a text where it is a count there."""
+    types = {(each.name, each.type) for view in VIEWS for each in fields(view)}
+    assert {kind for name, kind in types if name == "error"} == {"int", "int | None", "list[int]", "list[int | None]"}
+    assert {kind for name, kind in types if name == "message"} == {"str", "str | None"}
+    assert {name for name, _ in types if name.startswith("error")} == {"error", "error_rate", "errors"}
+
+
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 def test_each_field_of_each_view_says_what_it_is(view: type) -> None:
     """The page and the document show the sentence; a rate also says out of what."""

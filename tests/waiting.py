@@ -1,4 +1,4 @@
-"""Waiting for what other processes and threads do: the only place in the tests that sleeps."""
+"""Waiting for what other processes and threads do: with a condition and a time limit, where a test would sleep otherwise."""
 
 from __future__ import annotations
 

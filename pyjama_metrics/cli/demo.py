@@ -19,7 +19,8 @@ from pyjama_metrics.cli.demo_agent import ROLES
 DESCRIPTION = """\
 Start a few agents, each a process that does real, small work on the sources of Python's own library, and
 the page that shows them. One starts sub-agents, one waits for a person, one is killed at the end and shown
-as crashed. Everything goes into a folder that is removed afterwards.
+as crashed. No model is called: tokens are estimated from the files, and their cost is invented. Everything
+goes into a folder that is removed afterwards.
 """
 
 EXAMPLES = """\
@@ -121,7 +122,8 @@ class Children:
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Run a module of ours in a process of its own."""
-        command = [sys.executable, "-m", module, *arguments]
+        # With -P the current folder is not searched: no module there takes the place of one of ours or of Python's own.
+        command = [sys.executable, "-P", "-m", module, *arguments]
         with self._interruption.postponed():
             child = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, process_group=0)
             self._started.append(child)

@@ -3,8 +3,10 @@ library.
 
     python -m pyjama_metrics.cli.demo_agent ROLE NAME SECONDS SEED
 
-Nothing is made up: durations are those of the work, and failures are those of files that cannot be parsed,
-because they hold no source, and of packages that do not exist.
+Durations are those of the work, and failures are those of files that cannot be parsed, because they hold no
+source, and of packages that do not exist. Only the models are made up: none is called, and what is recorded
+as a call is the size of the file that an agent would have sent, at a price of ours or, as with models of one's
+own, at none.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pyjama_metrics.recorder import (
     child_env,
     record_agent_activity,
     record_agent_waiting,
+    record_llm_usage,
     record_step_complete,
     record_step_start,
     record_workflow_info,
@@ -40,6 +43,11 @@ READS_BETWEEN_WAITS = 8
 BEGUN_AGAIN = 20
 CARELESS_SECONDS = 30.0
 BINARY_ONE_IN = 9
+
+BYTES_OF_A_TOKEN = 4
+LARGEST_ANSWER = 1200  # tokens
+DOLLARS_OF_A_TOKEN: dict[str, float | None] = {"demo-large": 5e-6, "demo-small": 5e-7, "demo-local": None}
+"""The models of the demo; of None it is not known what it costs."""
 
 
 @track_tool("read-file")
@@ -105,6 +113,13 @@ class Work:
         """Take a breath between two tasks, as an agent that waits for its model would."""
         time.sleep(max(0.0, min(self.choice.uniform(low, high), self.ends - time.monotonic())))
 
+    def think(self, data: bytes, model: str, phase: str) -> None:
+        """Record the model call that an agent would have made about a file."""
+        read, written = len(data) // BYTES_OF_A_TOKEN, self.choice.randrange(1, LARGEST_ANSWER)
+        price = DOLLARS_OF_A_TOKEN[model]
+        cost = None if price is None else price * (read + 5 * written)
+        record_llm_usage(self.name, model, read, written, phase=phase, cost_usd=cost, source="estimated")
+
     def next_file(self) -> str:
         """Some file of the library."""
         return self.choice.choice(self.binaries if self.choice.randrange(BINARY_ONE_IN) == 0 else self.sources)
@@ -116,6 +131,7 @@ def read_code(work: Work) -> None:
         path = work.next_file()
         data = read_file(path)
         count_lines(data)
+        work.think(data, "demo-large", "reading")
         try:
             parse_source(data)
         except (UnicodeDecodeError, SyntaxError, ValueError):
@@ -131,6 +147,7 @@ def archive(work: Work) -> None:
             data = read_file(path)
             checksum(data)
             write_file(os.path.join(folder, os.path.basename(path) + ".z"), compress(data))
+            work.think(data, "demo-local", "summary")
             record_agent_activity(work.name, "write-file")
             work.pause()
 
@@ -140,7 +157,9 @@ def review(work: Work) -> None:
     while work.goes_on():
         for _ in range(READS_BETWEEN_WAITS):
             if work.goes_on():
-                count_lines(read_file(work.next_file()))
+                data = read_file(work.next_file())
+                count_lines(data)
+                work.think(data, "demo-large", "review")
                 work.pause()
         record_agent_waiting(work.name, "for a person to approve the changes")
         work.pause(WAITING_SECONDS, 2 * WAITING_SECONDS)
@@ -166,7 +185,7 @@ def orchestrate(work: Work) -> None:
 
 
 def _sub_agent(work: Work, package: str) -> int:
-    command = [sys.executable, "-m", "pyjama_metrics.cli.demo_agent", "counter", package, "10", "0"]
+    command = [sys.executable, "-P", "-m", "pyjama_metrics.cli.demo_agent", "counter", package, "10", "0"]
     with track_tool("start-agent"):
         child = subprocess.Popen(command, env=child_env(work.name))
     try:
@@ -181,7 +200,9 @@ def count_package(work: Work) -> None:
     """Count the lines of one package; fails where there is no such package."""
     folder = os.path.join(LIBRARY, work.name.removeprefix("count-"))
     for name in list_files(folder):
-        count_lines(read_file(os.path.join(folder, name)))
+        data = read_file(os.path.join(folder, name))
+        count_lines(data)
+        work.think(data, "demo-small", "counting")
         work.pause(0.02, 0.1)
 
 

@@ -12,6 +12,7 @@ from pyjama_metrics import recorder
 from pyjama_metrics.cli import argument_types, terminal
 from pyjama_metrics.cli.labels import add_labels
 from pyjama_metrics.errors import RecordingFailed
+from pyjama_metrics.events import TOKENS
 
 DESCRIPTION = """\
 Record one event. Each call is a process of its own, so what it records belongs to the shell that called it:
@@ -104,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 1
     _fold()
+    if arguments.kind.name == "waiting":
+        _say_if_nothing_waits(arguments.agent)
     run_id = answer if isinstance(answer, str) else where.get("run")
     if arguments.json:
         from pyjama_metrics.cli.printing import print_json
@@ -136,6 +139,23 @@ def _target(arguments: argparse.Namespace) -> dict[str, Any] | None:
     if arguments.kind.name == "start":
         return {"agent": agent}
     return {"agent": agent} | ({"run": run_id or inherited} if run_id or inherited else {})
+
+
+def _say_if_nothing_waits(agent_id: str) -> None:
+    """Warn where nobody will see that the agent waits: it is a run that waits, and none is open."""
+    from pyjama_metrics.errors import HubError
+    from pyjama_metrics.hub import Hub
+
+    try:
+        agent = Hub().read()["agents"].get(agent_id)
+    except (HubError, OSError):
+        return  # the figures cannot be read; somebody else has said so
+    if agent is not None and all(run["outcome"] is not None for run in agent["runs"].values()):
+        name = terminal.printable(agent_id)
+        terminal.complain(
+            f"No run of {name} is open, so it is in the log but not shown as waiting. "
+            f"'pyjama-metrics record start {name}' begins one."
+        )
 
 
 def _choose_run(where: dict[str, Any]) -> bool:
@@ -216,11 +236,12 @@ def _tool_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--duration-ms", type=argument_types.duration_ms, metavar="MS", help="how long it took, in milliseconds")
     parser.add_argument("--error", metavar="TEXT", help="what went wrong")
+    parser.add_argument("--log", action="store_true", help="also make a line of the log; executions are only counted")
 
 
 def _tool(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
     recorder.record_tool_execution(
-        arguments.tool, arguments.agent, arguments.status, arguments.duration_ms, arguments.error, **where
+        arguments.tool, arguments.agent, arguments.status, arguments.duration_ms, arguments.error, log=arguments.log, **where
     )
 
 
@@ -283,12 +304,9 @@ def _error(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
     recorder.record_error(arguments.agent, arguments.message, **where)
 
 
-_TOKEN_OPTIONS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
-
-
 def _llm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=argument_types.name, help="name of the model")
-    for option in _TOKEN_OPTIONS:
+    for option in TOKENS:
         parser.add_argument(
             f"--{option}", type=argument_types.tokens, default=0, metavar="N", help=f"{option.replace('-', ' ')} (0)"
         )

@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from pyjama_metrics import views
@@ -25,7 +25,7 @@ from pyjama_metrics.errors import HubError
 from pyjama_metrics.storage.json import dumps
 from pyjama_metrics.version import __version__
 
-PANELS: tuple[type, ...] = (HubView, *(view for view in vars(views).values() if is_dataclass(view) and isinstance(view, type)))
+VIEWS: tuple[type, ...] = (HubView, *(view for view in vars(views).values() if is_dataclass(view) and isinstance(view, type)))
 """The views that the page shows; the template takes the help of its columns from their fields."""
 
 LEAST_GZIPPED = 1024
@@ -63,7 +63,10 @@ def guard(app: Flask, hosts: frozenset[str]) -> None:
     @app.before_request
     def check() -> Response | None:
         refused = security.refusal(request.method, request.path, request.headers.get, hosts)
-        return failure(refused.status, refused.error) if refused else None
+        if refused is None or (refused.status == 415 and request.routing_exception is not None):
+            # What there is nowhere to send has no right type: 404 or 405 follows.
+            return None
+        return failure(refused.status, refused.error)
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -80,7 +83,7 @@ def one_error_shape(app: Flask) -> None:
     def refused(error: HTTPException) -> Response:
         if isinstance(error.response, Response):
             return error.response
-        answer = failure(error.code or 500, error.description or error.name)
+        answer = failure(error.code or 500, sentence_of(error))
         for name, value in error.get_headers(request.environ):
             if name in ("Allow", "Retry-After"):
                 answer.headers[name] = value
@@ -99,9 +102,31 @@ def one_error_shape(app: Flask) -> None:
         return failure(503, str(error), {"Retry-After": "5"})
 
 
+def sentence_of(error: HTTPException) -> str:
+    """What, where, and what to do, for an error that the web framework found."""
+    asked = shortened(request.path)
+    match error:
+        case NotFound():
+            return f"There is nothing at {asked!r}; the page is at /, and /api/data has the figures."
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return f"{request.method[:20]!r} is no way to ask for {asked!r}; use one of {allowed}."
+        case BadRequest():
+            return f"What came with the request to {asked!r} cannot be read; send JSON, {{}} at least."
+        case RequestEntityTooLarge():
+            return f"The body sent to {asked!r} is too large; send {security.MAX_BODY:,} bytes at most."
+        case _:
+            return f"{asked!r} could not be answered: {error.name}; what failed is in the terminal that runs the dashboard."
+
+
+def shortened(text: str) -> str:
+    """Enough of a text of somebody else's to know it again in a sentence."""
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
 def serve_page(app: Flask, live: Live, assets: Assets) -> None:
     """``/``, its static files, and the favicon that browsers ask for by name."""
-    helps = {panel.__name__: views.help_texts(panel) for panel in PANELS}
+    helps = {view.__name__: views.help_texts(view) for view in VIEWS}
     app.jinja_env.globals.update(asset=assets.url, module_urls=assets.module_urls("js/main.js"))
 
     template = app.jinja_env.get_template("index.html")
@@ -147,7 +172,9 @@ def serve_api(app: Flask, live: Live, streams: Streams) -> None:
     def stream() -> Response:
         # A browser that connects again asks for the same address; what it has by now is in the header.
         after = request.headers.get("Last-Event-ID") or request.args.get("after")
-        response = Response(streams.open(request.environ, after), mimetype="text/event-stream")
+        # Whoever asks for the head alone gets no stream, and takes no place from those who want one.
+        body = None if request.method == "HEAD" else streams.open(request.environ, after)
+        response = Response(body, mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"
         return response
@@ -193,8 +220,9 @@ def serve_details(app: Flask, live: Live) -> None:
         live.refresh()
         view = find(name)
         if view is None:
-            shown = name if len(name) <= 100 else f"{name[:100]}…"
-            return failure(404, f"There is no {what} {shown!r} in {live.folder}; /api/data names the agents that there are.")
+            return failure(
+                404, f"There is no {what} {shortened(name)!r} in {live.folder}; /api/data names the agents that there are."
+            )
         return detail(view)
 
 

@@ -1,12 +1,20 @@
-"""The server's connections: errors in our shape, and the handing over of a stream's connection.
+"""The server's connections: errors in our shape, clients that do not read, and the handing over of a stream's connection.
 
 waitress has a thread answer a request, and then ends the response. The response to a stream's request goes on instead:
-its thread goes back to the others, the socket leaves waitress, and `Streams` owns it. That needs more of waitress than it
-documents; all of it is in this module and listed in `RELIED_ON`.
+its thread goes back to the others, the socket leaves waitress, and `Streams` owns it.
+
+A thread of waitress waits for a client that does not take what it asked for; as many such clients as there are threads, and
+nobody is answered. Here no thread ever waits for a client: a whole answer is kept for it (`server.py` sets no bound), which
+is one at most, because its next request is given to a thread only when the last answer is taken. A client that takes nothing
+of its answer for a while is let go, and so is one that asks nothing.
+
+That needs more of waitress than it documents; all of it is in this module and listed in `RELIED_ON`.
 """
 
 from __future__ import annotations
 
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 from socket import socket as Socket
 from typing import Any
 
@@ -18,28 +26,45 @@ from pyjama_metrics.dashboard.arrivals import PromptRequest
 from pyjama_metrics.dashboard.stream import HAND_OVER, Opening
 from pyjama_metrics.storage.json import dumps
 
+STALLED = 30.0
+"""Seconds in which a client takes nothing of its answer, after which its connection is closed."""
+
+IDLE = 30.0
+"""Seconds for which a connection is kept that was used and is not any more; browsers keep theirs for the next request."""
+
+FIRST_BYTE = 5.0
+"""Seconds that a new connection has for its first byte: a client that connects has something to ask."""
+
+MAX_PIPELINED = 8
+"""Requests of one connection that wait for the one before; the connection of a client that sends more ends after these."""
+
 RELIED_ON = {
     "channel": (
         "connected",
+        "creation_time",
         "del_channel",
         "error_task_class",
         "handle_close",
+        "handle_write",
+        "last_activity",
         "outbuf_lock",
         "outbufs",
         "parser_class",
         "readable",
+        "received",
         "request",
         "requests",
         "requests_lock",
+        "server",
         "service",
         "socket",
         "task_class",
         "total_outbufs_len",
     ),
     "task": ("channel", "chunked_response", "close_on_finish", "finish", "get_environment", "request"),
-    "server": ("active_channels", "channel_class", "readable", "task_dispatcher"),
+    "server": ("active_channels", "add_task", "channel_class", "readable", "task_dispatcher"),
 }
-"""The attributes of waitress's objects that the handing over and the end of the server use."""
+"""The attributes of waitress's objects that this module and the server use."""
 
 
 class JsonError(ErrorTask):  # type: ignore[misc]
@@ -83,7 +108,9 @@ class Task(WSGITask):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection whose errors have our shape, and whose socket can be given away."""
+    """A connection whose errors have our shape, that holds no thread while its client does not read, and whose socket can be
+    given away.
+    """
 
     error_task_class = JsonError
     parser_class = PromptRequest
@@ -93,13 +120,58 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     opening: Opening | None = None
     opened_by: Any = None
     chunked = False
+    waits_for_client = False
 
     def readable(self) -> bool:
         """Called by waitress; what a stream's client sends is no request."""
         return self.opening is None and super().readable()
 
+    def received(self, data: bytes) -> bool:
+        """Called by waitress with what came, which may be many requests at once."""
+        taken: bool = super().received(data)
+        with self.requests_lock:
+            if len(self.requests) > MAX_PIPELINED:
+                for request in self.requests[MAX_PIPELINED:]:
+                    request.close()
+                del self.requests[MAX_PIPELINED:]
+                # The answer to the last one says so, and a client that means well asks for the others again.
+                self.requests[-1].headers["CONNECTION"] = "close"
+                self.request = None
+        return taken
+
+    def handle_write(self) -> None:
+        """Called by waitress, in the thread of the loop, when the client may take something."""
+        super().handle_write()
+        with self.outbuf_lock:
+            goes_on = self.waits_for_client and not self.total_outbufs_len
+            if goes_on:
+                self.waits_for_client = False
+        if goes_on and self.connected:
+            self.server.add_task(self)
+
+    def kept_until(self) -> float | None:
+        """When to close this connection if nothing happens to it (seconds since the epoch); None while it is being answered."""
+        if self.total_outbufs_len and (self.waits_for_client or not self.requests):
+            return float(self.last_activity + STALLED)
+        if self.requests or self.opening is not None:
+            return None
+        if self.last_activity == self.creation_time:
+            return float(self.creation_time + FIRST_BYTE)
+        return float(self.last_activity + IDLE)
+
+    def let_go(self) -> None:
+        """Close the connection. Called in the thread of the loop."""
+        if self.total_outbufs_len:
+            # The system would otherwise hold for minutes what was not taken.
+            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.handle_close()
+
     def service(self) -> None:
         """Called by waitress, in the thread that answers."""
+        with self.outbuf_lock:
+            self.waits_for_client = self.connected and self.total_outbufs_len > 0
+            if self.waits_for_client:
+                return
         request = self.requests[0]
         super().service()
         # The thread of an earlier request of this connection may still be here when another answers the stream's.

@@ -149,8 +149,8 @@ class Live:
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What keeps the figures from being current, in sentences."""
-        return tuple(self._troubles.copy().values())
+        """What keeps the figures from being current, in sentences; once what several have met."""
+        return tuple(dict.fromkeys(self._troubles.copy().values()))
 
     def after(self, number: int) -> Sequence[Update] | None:
         """The updates that lead from edition ``number`` to the newest, in order; None when one of them was forgotten."""
@@ -191,7 +191,7 @@ class Live:
                 if is_known and not self._may_be_behind:
                     return
                 if _is_smaller(state, self._state):
-                    self._forget()  # somebody else cleared the figures, or removed the file
+                    self._tail.forget()  # somebody else cleared the figures, or removed the file
                 view = self._view_of(state, reading[1])
             except HubError as error:
                 self.report("reading", str(error))
@@ -240,14 +240,9 @@ class Live:
         """
         self._hub.clear()
         with self._reading:
-            self._forget()
+            self._tail.forget()
             self._read = None
             self.refresh()
-
-    def _forget(self) -> None:
-        """Let the memory begin anew, with what is recorded from now on and not with what it has yet to read."""
-        self._tail.advance(2**62)
-        self._tail.forget()
 
     def _show(self, view: dict[str, Any]) -> None:
         """Publish an edition of ``view`` and the troubles, unless it would say what the newest one says."""

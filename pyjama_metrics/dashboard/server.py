@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,9 +50,6 @@ OTHER_CONNECTIONS = 200
 OWN_DESCRIPTORS = 64
 """Descriptors that are left for files while the system's limit is all used for connections."""
 
-LOOK_FOR_IDLE = 10
-"""Seconds between two looks for connections that nobody uses, while there are any."""
-
 LAST_WORDS = 0.3
 """Seconds that answers under way have for ending when the server stops."""
 
@@ -62,9 +60,6 @@ GARBAGE = (100_000, 20, 100)
 """Thresholds of the collector. A state of 500 agents is some 40,000 objects, none of them garbage before the next state is read;
 by the usual thresholds looking through them takes a third of each reading.
 """
-
-STALLED_CLIENT_BUFFER = 1024 * 1024
-"""Bytes of an answer that are kept for a client that does not read; then its thread waits."""
 
 
 class DashboardServer:
@@ -89,9 +84,8 @@ class DashboardServer:
             connection_limit=connections_at_a_time(max_streams + OTHER_CONNECTIONS),
             max_request_body_size=security.MAX_BODY,
             max_request_header_size=32 * 1024,
-            outbuf_high_watermark=STALLED_CLIENT_BUFFER,
-            channel_timeout=30,
-            cleanup_interval=LOOK_FOR_IDLE,
+            # Never reached: beyond it a thread would wait for its client. What bounds an answer is said in `connections`.
+            outbuf_high_watermark=sys.maxsize,
         )
         self._server.channel_class = Channel
 
@@ -105,6 +99,7 @@ class DashboardServer:
             with self._waker.woken_by_signals():
                 while not self._stopping:
                     wasyncore.loop(timeout=self._patience(), use_poll=True, map=self._sockets, count=1)
+                    self._let_go_of_unused()
                     self.streams.push(self._sockets)
         finally:
             self._end()
@@ -116,9 +111,19 @@ class DashboardServer:
 
     def _patience(self) -> float | None:
         """Seconds for which the loop may wait for its sockets alone; None for ever."""
-        waits = [self.streams.seconds_to_next_duty(), LOOK_FOR_IDLE if self._server.active_channels else None]
+        now = time.time()
+        ends = (channel.kept_until() for channel in list(self._server.active_channels.values()))
+        waits = [self.streams.seconds_to_next_duty(), *(max(0.0, end - now) for end in ends if end is not None)]
         # The loop counts whole milliseconds, and one that wakes too early would find nothing to do.
         return min((wait + 0.001 for wait in waits if wait is not None), default=None)
+
+    def _let_go_of_unused(self) -> None:
+        """Close the connections whose clients ask nothing, or take nothing of what they asked for."""
+        now = time.time()
+        for channel in list(self._server.active_channels.values()):
+            end = channel.kept_until()
+            if end is not None and end <= now:
+                channel.let_go()
 
     def _end(self) -> None:
         self.streams.end(self._sockets)
@@ -126,7 +131,6 @@ class DashboardServer:
         self.streams.end(self._sockets)
         self._watcher.stop()
         for channel in list(self._server.active_channels.values()):
-            # Also wakes the thread that waits for this client to read.
             channel.handle_close()
         self._server.task_dispatcher.shutdown(timeout=LAST_WORDS)
         wasyncore.close_all(self._sockets)

@@ -17,7 +17,11 @@ def make_folder(path: str) -> None:
     """Create ``path`` (0700) and, where missing, the folders above it. Raises OSError."""
     if not os.path.isdir(path):
         # makedirs gives its mode to the last folder only, so the folders above keep the user's usual mode.
-        os.makedirs(path, FOLDER_MODE, exist_ok=True)
+        try:
+            os.makedirs(path, FOLDER_MODE, exist_ok=True)
+        except FileExistsError:
+            # What is in the way, and in the words in which whoever only reads is told.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
 
 
 def signature(path: str) -> Signature | None:

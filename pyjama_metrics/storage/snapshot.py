@@ -13,6 +13,7 @@ All functions of :class:`SnapshotFile` that change something must be called unde
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import Protocol
 
@@ -21,6 +22,11 @@ from pyjama_metrics.errors import FolderUnusable, SnapshotUnreadable, SnapshotUn
 from pyjama_metrics.state import State, accepted, new_state
 from pyjama_metrics.storage import files, json, names
 from pyjama_metrics.storage.files import Signature
+
+KEPT_ASIDE = 5
+"""Damaged snapshots that are kept for people to look at, the newest. Something may damage the file for weeks."""
+
+_ASIDE = re.compile(re.escape(names.SNAPSHOT) + r"\.corrupt-([0-9]+)")
 
 
 class Held(Protocol):
@@ -133,6 +139,7 @@ class SnapshotFile:
         if beside is not None:
             os.replace(beside, self.path)
         self.restored = aside
+        _remove_older_than(aside)
 
     def write(self, state: State, held: Held, *, replaces: bool) -> Signature:
         """Publish ``state`` as the next generation.
@@ -186,6 +193,20 @@ class SnapshotFile:
         except FileNotFoundError:
             raise Removed from None
         os.replace(link, self.previous)
+
+
+def _remove_older_than(aside: str) -> None:
+    """Remove what was set aside before the newest, and nothing that is named otherwise; what cannot be removed stays."""
+    folder, newest = os.path.split(aside)
+    try:
+        with os.scandir(folder) as entries:
+            files_aside = {entry.name: found for entry in entries if entry.is_file() and (found := _ASIDE.fullmatch(entry.name))}
+        files_aside.pop(newest, None)
+        for name in sorted(files_aside, key=lambda name: int(files_aside[name][1]), reverse=True)[KEPT_ASIDE - 1 :]:
+            os.unlink(os.path.join(folder, name))
+    except OSError:
+        # The figures are restored; a file too many is no reason to say otherwise.
+        return
 
 
 def _natural(value: object) -> int:

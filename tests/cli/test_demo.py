@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pyjama_metrics.cli.demo import Children, Interruption
 from pyjama_metrics.storage.owners import process_start
-from tests.cli.commands import PYJAMA, figures, pyjama, started
+from tests.cli.commands import PYJAMA, agent, figures, pyjama, started
 from tests.waiting import wait_until
 
 
@@ -55,6 +56,38 @@ def test_sub_agents_are_children_of_the_orchestrator(home: Path) -> None:
         assert child.wait(20) == 143
     assert (ended()["count-json"], ended()["count-no-such-package"]) == ("completed", "failed")
     assert figures()["agents"]["count-json"]["parent-agent"] == "orchestrator"
+
+
+def test_the_demo_shows_tokens_and_what_is_known_of_their_cost(home: Path) -> None:
+    """One model reports its cost and another none, which is shown as unpriced and not as nothing."""
+    answer = pyjama("demo", "--seconds", "1.5", "--no-dashboard", "--here")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    reader, archivist = agent("code-reader"), agent("archivist")
+    assert min(reader["tokens"], archivist["tokens"]) > 0
+    assert reader["priced-requests"] == reader["requests"]
+    assert reader["cost-micros"] > 0
+    assert (archivist["priced-requests"], archivist["cost-micros"]) == (0, None)
+
+
+def test_the_demo_imports_nothing_from_the_current_folder(home: Path, tmp_path: Path) -> None:
+    """A file that is called like a module of Python's own changes nothing, neither for agents nor for their children."""
+    (tmp_path / "sysconfig.py").write_text("raise SystemExit('imported from the current folder')")
+    command = (
+        sys.executable,
+        "-P",
+        "-m",
+        "pyjama_metrics",
+        "demo",
+        "--seconds",
+        "2",
+        "--no-dashboard",
+        "--here",
+        "--agents",
+        "1",
+    )
+    with started(*command, cwd=tmp_path) as child:
+        assert (child.communicate(timeout=20)[1], child.returncode) == ("", 0)
+    assert figures()["agents"]["count-json"]["count"] > 0
 
 
 def ended() -> dict[str, str]:

@@ -137,7 +137,7 @@ def test_the_holder_of_the_lock_is_named() -> None:
     with FoldLock(Hub().lock_path).held(5.0):
         lock = diagnosis()["lock"]
         assert lock["held-by"] == os.getpid()
-        assert "pytest" in lock["command"]
+        assert "python" in lock["command"]
     assert diagnosis()["lock"]["held-by"] is None
 
 

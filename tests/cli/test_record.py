@@ -62,6 +62,25 @@ def test_subshells_and_wrappers_count_as_the_shell_itself(way: str) -> None:
     assert agent("a")["pid"] == int(out.split()[-1])
 
 
+def test_an_execution_is_in_the_log_if_that_is_asked_for() -> None:
+    """Otherwise it is only counted."""
+    shell(
+        "record start nightly > /dev/null; record tool nightly fetch; record tool nightly load --status error --error full --log"
+    )
+    (line,) = (entry for entry in read_metrics()["recent-logs"] if entry["event"] == "tool")
+    assert (line["tool"], line["status"], line["message"]) == ("load", "error", "full")
+
+
+def test_to_wait_without_a_run_is_said_to_be_seen_by_nobody() -> None:
+    """The event is recorded; a sentence says what is missing, and there is none where the run waits."""
+    answer = pyjama("record", "waiting", "nightly", "for a person")
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert "not shown as waiting" in answer.stderr
+    assert "record start nightly" in answer.stderr
+    shell("record start nightly > /dev/null; record waiting nightly 'for a person'; record complete nightly")
+    assert "not shown as waiting" in pyjama("record", "waiting", "nightly", "for a person").stderr
+
+
 def test_a_shell_that_ends_without_complete_has_crashed() -> None:
     """Nobody stays running after the death of the shell."""
     shell("record start nightly > /dev/null")

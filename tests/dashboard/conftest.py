@@ -11,9 +11,13 @@ from pyjama_metrics.dashboard.server import DashboardServer
 from tests.dashboard.serving import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUMS = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(os.path.exists, CHROMIUMS), CHROMIUMS[-1])
+"""The browser of the tests. The shell without windows opens the page with half of the work, so it comes first."""
+
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,17 +47,46 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """An empty tab of a fresh profile; the test fails on any error in its console."""
-    complaints: list[str] = []
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    tab = context.new_page()
-    tab.set_default_timeout(10_000)
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+class Tab:
+    """A tab of a profile of its own, and what its console complained of."""
+
+    def __init__(self, chromium: Browser) -> None:
+        self.complaints: list[str] = []
+        self.context = chromium.new_context(viewport=VIEWPORT)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+
+@pytest.fixture(scope="module")
+def shared_tab(chromium: Browser) -> Iterator[Tab]:
+    """One tab for the tests of a module: half of the work of opening a page is to begin a tab."""
+    tab = Tab(chromium)
     yield tab
-    context.close()
+    tab.context.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """An empty tab; the test fails on any error in its console.
+
+    It is new for a test with the mark ``own_tab``, which may change what a tab never gives back: its clock, its scripts.
+    """
+    own = request.node.get_closest_marker("own_tab") is not None
+    tab = Tab(chromium) if own else request.getfixturevalue("shared_tab")
+    tab.complaints.clear()
+    yield tab.page
+    complaints = [*tab.complaints]
+    if own:
+        tab.context.close()
+    else:
+        tab.page.unroute_all()
+        tab.context.clear_permissions()
+        if tab.page.url.startswith("http"):
+            tab.page.evaluate("localStorage.clear()")
+        tab.page.goto("about:blank")
+        tab.page.set_viewport_size(VIEWPORT)
     # What the tests bring about: a server that ends, one that refuses a stream, a policy that is tried.
     expected = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "503", "Trusted")
     assert [complaint for complaint in complaints if not any(word in complaint for word in expected)] == []

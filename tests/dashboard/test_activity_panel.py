@@ -54,6 +54,11 @@ def drawn(page: Page) -> Locator:
     return panel(page)
 
 
+def marked(page: Page) -> list[str]:
+    """The names of the ranges that are marked as chosen."""
+    return panel(page).locator(".ranges [aria-pressed=true]").all_inner_texts()
+
+
 def choose(page: Page, name: str) -> None:
     """Press the button of a range."""
     panel(page).get_by_role("button", name=name, exact=True).click()
@@ -155,11 +160,15 @@ def test_a_span_of_ones_own_is_shown_and_kept(server: DashboardServer, page: Pag
     open_page(page, server)
     drawn(page)
     choose(page, "Custom")
+    assert marked(page) == ["Custom"]
+    choose(page, "Custom")
+    assert marked(page) == ["15 min"]
+    choose(page, "Custom")
     panel(page).get_by_label("From", exact=True).fill(local(datetime.now() - timedelta(hours=6)))
     panel(page).get_by_label("To", exact=True).fill(local(datetime.now() - timedelta(hours=4)))
     panel(page).get_by_role("button", name="Show", exact=True).click()
     see(page.locator(".activity .ok"), "3 ok")
-    assert panel(page).get_by_role("button", name="Custom").get_attribute("aria-pressed") == "true"
+    assert marked(page) == ["Custom"]
     page.reload()
     drawn(page)
     see(page.locator(".activity .ok"), "3 ok")
@@ -181,6 +190,19 @@ def test_times_in_the_wrong_order_are_not_asked_for(server: DashboardServer, pag
     panel(page).get_by_role("button", name="Show", exact=True).click()
     see(panel(page).get_by_role("alert"), "Say when it begins.")
     assert said(page, ".ok") == "1 ok"
+
+
+def test_at_rest_the_sums_are_those_of_the_tiles(server: DashboardServer, page: Page) -> None:
+    """A long range is asked for seldom, but soon after the last event."""
+    executed(3)
+    is_counted(server, 3)
+    open_page(page, server)
+    drawn(page)
+    choose(page, "30 d")
+    page.wait_for_selector(".activity .charts:not([aria-busy])")
+    assert said(page, ".ok") == "3 ok"
+    executed(4)
+    see(page.locator(".activity .ok"), "7 ok", timeout=12.0)
 
 
 def test_a_span_can_be_drawn_with_the_pointer(server: DashboardServer, page: Page) -> None:
@@ -237,6 +259,7 @@ def test_the_crosshair_reads_a_bar_exactly_by_pointer_and_by_keys(server: Dashbo
     assert read_at(page, 0.5).endswith("0 ok · 0 failed · 0 tokens · no model calls")
 
 
+@pytest.mark.own_tab
 def test_the_charts_take_the_colours_of_the_theme(server: DashboardServer, page: Page) -> None:
     """By the page's own switch, and by the system's."""
     executed(5, failed=5)
@@ -290,6 +313,7 @@ def asked(page: Page) -> list[str]:
     return found
 
 
+@pytest.mark.own_tab
 def test_a_live_range_is_asked_for_no_more_often_than_it_may(server: DashboardServer, page: Page) -> None:
     """Every 5 seconds at most, only when something happened, and not at all while nobody looks."""
     page.clock.install()
@@ -346,6 +370,7 @@ def test_the_library_is_loaded_when_the_charts_are_looked_at(server: DashboardSe
     assert sorted(url.rpartition("/")[2] for url in loaded) == ["uPlot.iife.min.js", "uPlot.min.css"]
 
 
+@pytest.mark.own_tab
 def test_what_the_server_cannot_answer_is_said(server: DashboardServer, page: Page) -> None:
     """In its own words; and it is asked again by itself."""
     page.clock.install()

@@ -258,6 +258,7 @@ def test_an_execution_is_told_by_pointer_and_keyboard(server: DashboardServer, p
     tip.wait_for(state="hidden")
 
 
+@pytest.mark.own_tab
 def test_an_execution_that_is_pointed_at_stays_while_the_run_goes_on(server: DashboardServer, page: Page) -> None:
     """Otherwise the run follows the clock, and bars come closer together."""
     record_agent_start("worker", time_ms=now_ms() - 4000)
@@ -353,9 +354,9 @@ def test_tokens_are_shown_by_model_and_phase(server: DashboardServer, page: Page
     open_agent(page, server, "worker")
     page.wait_for_selector("#models li")
     models = [re.sub(r"\s+", " ", each) for each in page.locator("#models li").all_inner_texts()]
-    assert models[0].startswith("big 1 calls 2,000 $0.50")
+    assert models[0].startswith("big 1 call 2,000 $0.50")
     assert "input 1,000 output 200 cache read 700 cache write 100" in models[0]
-    assert models[1].startswith("small 1 calls 500 unpriced")
+    assert models[1].startswith("small 1 call 500 unpriced")
     assert [each.split()[0] for each in page.locator("#phases li").all_inner_texts()] == ["planning", "execution"]
     widths = page.evaluate("[...document.querySelectorAll('#models li:first-child .stack i')].map(part => part.style.width)")
     assert widths == ["50%", "10%", "35%", "5%"]
@@ -371,13 +372,37 @@ def test_the_same_error_again_and_again_is_one(server: DashboardServer, page: Pa
     assert page.locator("#errors [data-times]").all_inner_texts() == ["3 times, the latest", "", "2 times, the latest"]
 
 
+def test_an_agent_that_did_next_to_nothing(server: DashboardServer, page: Page) -> None:
+    """A run of less than a second has its milliseconds, one call is one call, and a table without rows has a head of one line."""
+    start = now_ms() - 60 * SECOND
+    record_agent_start("quick", time_ms=start)
+    record_llm_usage("quick", "m", 10, cost_usd=0.5, time_ms=start)
+    record_agent_complete("quick", time_ms=start + 240)
+    wait_until(lambda: ask(server, "/api/data").json["agents"].get("quick", {}).get("status") == "completed", what="its end")
+    open_agent(page, server, "quick")
+    see(page.locator("#no-agent-tools"), "not executed a tool")
+    said = text(page, "#agent-figures")
+    assert [words for words in ("Latest run 240 ms", "1 model call ", "1 call priced") if words not in said] == []
+    assert text(page, "#run-total").endswith("completed after 240 ms")
+    head = page.locator(".agent-tools thead").bounding_box()
+    assert head is not None
+    assert head["height"] < 40
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.get_by_role("link", name="All agents").first.click()
+    word = page.locator("#agents tr [data-field=status]", has_text="completed")
+    word.wait_for()
+    edges = "cell => [cell, cell.closest('td')].map((each) => each.getBoundingClientRect().right)"
+    end, edge = word.evaluate(edges)
+    assert end <= edge
+
+
 def test_a_run_that_waits_says_since_when(server: DashboardServer, page: Page) -> None:
     """It has waited less long than it runs."""
     record_agent_start("worker", time_ms=now_ms() - 600 * SECOND)
     record_agent_waiting("worker", "input", time_ms=now_ms() - 60 * SECOND)
     open_agent(page, server, "worker")
-    assert re.search(r"running for 10:0\d, waiting for 1:0\d$", text(page, "#run-total"))
-    assert re.search(r"^waiting for 1:0\d input$", text(page, "#agent-doing"))
+    assert re.search(r"running for 10:\d\d, waiting for 1:\d\d$", text(page, "#run-total"))
+    assert re.search(r"^waiting for 1:\d\d input$", text(page, "#agent-doing"))
 
 
 def test_messages_errors_and_log_are_those_of_the_agent(server: DashboardServer, page: Page) -> None:

@@ -183,6 +183,7 @@ def test_a_header_sorts_and_sorts_back(server: DashboardServer, page: Page, head
     assert {way, column.get_attribute("aria-sort")} == {"ascending", "descending"}
 
 
+@pytest.mark.own_tab
 def test_an_order_by_a_figure_is_not_made_anew_with_each_event(server: DashboardServer, page: Page) -> None:
     """Every few seconds is often enough for a reader."""
     begin("ant", MINUTE)
@@ -388,6 +389,7 @@ def test_the_last_minutes_are_a_sparkline(server: DashboardServer, page: Page) -
     assert idle == "no execution in the last 5 minutes"
 
 
+@pytest.mark.own_tab
 def test_a_sparkline_moves_with_time(server: DashboardServer, page: Page) -> None:
     """A bar goes to the left, three pixels every ten seconds, and leaves after five minutes."""
     page.clock.install()
@@ -405,6 +407,7 @@ def test_a_sparkline_moves_with_time(server: DashboardServer, page: Page) -> Non
     assert bar.get_attribute("d") == ""
 
 
+@pytest.mark.own_tab
 def test_time_goes_on_without_events(server: DashboardServer, page: Page) -> None:
     """The age of an open run grows once a second; that of a finished one does not."""
     page.clock.install()
@@ -436,11 +439,12 @@ def test_hostile_names_lead_to_their_own_page(server: DashboardServer, page: Pag
         record_agent_start(name)
         record_error(name, name)
     open_page(page, server, len(HOSTILE) + 1)
+    asked = "performance.getEntriesByType('resource').findLast(each => each.name.includes('/api/agents?'))?.name ?? ''"
     for name in [*ask(server, "/api/data").json["agents"]]:
         page.locator("#agents a").nth(shown_ids(page).index(name)).click()
         page.wait_for_selector("#agent-parts:not([hidden])")
-        asked = "performance.getEntriesByType('resource').filter(each => each.name.includes('/api/agents?')).at(-1).name"
-        assert unquote(page.evaluate(asked)) == f"{server.url}/api/agents?id={name}"
+        wanted = f"{server.url}/api/agents?id={name}"
+        wait_until(lambda wanted=wanted: unquote(page.evaluate(asked)) == wanted, 5.0, wanted[:100])
         page.go_back()
         page.wait_for_selector("#agents tr")
     assert page.locator("main script, main b").count() == 0
@@ -502,6 +506,7 @@ def tasks_ms(page: Page, work: Callable[[], None]) -> list[float]:
 
 
 @pytest.mark.parametrize("arrangement", ["Table", "Tree"])
+@pytest.mark.own_tab
 def test_five_hundred_agents_do_not_hold_the_page_up(server: DashboardServer, page: Page, arrangement: str) -> None:
     """While those that are in view record by turns, at most one task in a hundred takes more than 50 ms."""
     for number in range(500):

@@ -37,6 +37,7 @@ def asked(page: Page, server: DashboardServer) -> list[str]:
     return paths
 
 
+@pytest.mark.own_tab
 def test_tabs_share_one_stream(server: DashboardServer, page: Page) -> None:
     """A browser opens six connections to one server, whatever its tabs; ours take one of them."""
     tabs = [page, *(page.context.new_page() for _ in range(7))]
@@ -49,6 +50,7 @@ def test_tabs_share_one_stream(server: DashboardServer, page: Page) -> None:
     assert streams(server) == 1
 
 
+@pytest.mark.own_tab
 def test_the_stream_lives_as_long_as_the_last_tab(server: DashboardServer, page: Page) -> None:
     """The tab that began it may be the first to go."""
     open_page(page, server)
@@ -75,6 +77,7 @@ def test_what_is_recorded_while_the_page_loads_is_not_missed(server: DashboardSe
     see(row(page, "agents", "in between"), "running")
 
 
+@pytest.mark.own_tab
 def test_a_tab_that_is_behind_the_shared_stream_loads_again(server: DashboardServer, page: Page) -> None:
     """A second tab that got an older document does not wait for the next event to notice."""
     open_page(page, server)
@@ -152,6 +155,7 @@ def test_a_page_that_is_refused_a_stream_polls(server: DashboardServer, page: Pa
     see(row(page, "agents", "polled"), "running")
 
 
+@pytest.mark.own_tab
 def test_a_refused_stream_is_asked_for_again(server: DashboardServer, page: Page) -> None:
     """Each 30 s, so that a place that is free again is taken."""
     page.add_init_script(ALONE)
@@ -170,6 +174,7 @@ def test_a_refused_stream_is_asked_for_again(server: DashboardServer, page: Page
 ANSWERED = "path => fetch(path).then(answer => answer.text())"
 
 
+@pytest.mark.own_tab
 def test_the_worker_asks_again_when_somebody_looks(server: DashboardServer, page: Page) -> None:
     """A refused tab that nobody looks at stops polling; looking at it asks for a stream at once."""
     page.clock.install()
@@ -199,13 +204,14 @@ def test_a_hidden_tab_goes_on_counting_in_its_title(server: DashboardServer, pag
     record_agent_start("asks")
     record_agent_start("works")
     record_agent_waiting("asks", "permission")
-    wait_until(lambda: page.title() == "1 waiting · 1 running · pyjama-metrics", what="the title to count")
+    wait_until(lambda: page.title() == "1 needs you · 1 running · pyjama-metrics", what="the title to count")
     assert page.locator("#agents tr").count() == 0
     assert str(page.locator("#icon").get_attribute("href")).endswith("/favicons/waiting-1.svg")
     set_hidden(page, False)
     see(row(page, "agents", "asks"), "waiting")
 
 
+@pytest.mark.own_tab
 def test_a_tab_with_a_stream_of_its_own_gives_it_back_while_hidden(server: DashboardServer, page: Page) -> None:
     """Where tabs cannot share, one that nobody looks at leaves its connection to the others, and catches up later."""
     page.add_init_script(ALONE)
@@ -235,6 +241,7 @@ BROKEN = """
 """
 
 
+@pytest.mark.own_tab
 def test_a_worker_that_does_not_start_is_done_without(server: DashboardServer, page: Page) -> None:
     """The tab then has a stream of its own."""
     page.add_init_script(BROKEN)
@@ -259,6 +266,7 @@ TOLD_SNAPSHOTS = """;
 """
 
 
+@pytest.mark.own_tab
 def test_the_first_document_comes_compressed_and_once(server: DashboardServer, page: Page) -> None:
     """The stream begins after it, and does not send it again."""
     for number in range(50):

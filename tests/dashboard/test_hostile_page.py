@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,9 +248,26 @@ def test_a_name_that_every_object_inherits_arrives(server: DashboardServer, page
     assert nothing_happened(page)
 
 
-def test_a_command_that_is_offered_holds_no_other(hub: Hub) -> None:
-    """What the environment says of the terminal may be anything; it is quoted, or there is no command."""
-    server, _, _ = hub
-    for need in data(server)["needs"]:
-        assert need["command"] is None or "touch hurt" not in need["command"]
-    assert not any(Path(need["command"] or "").is_absolute() for need in data(server)["needs"])
+TMUX = """#!/bin/sh
+printf '%s\\n' "$@" >told
+"""
+"""A stand-in that writes down what it was told."""
+
+
+def test_a_command_that_is_offered_holds_no_other(
+    hub: Hub, server: DashboardServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment says of the terminal may be anything: there is no command, or one that a shell takes for one."""
+    assert {need["command"] for need in data(hub[0])["needs"]} == {None}
+    path = "/tmp/'; touch hurt #$(touch hurt) `touch hurt`"
+    monkeypatch.setenv("TMUX", f"{path},4711,0")
+    monkeypatch.setenv("TMUX_PANE", "%1")
+    with agent_process() as agent:
+        agent.do("record_agent_start('a'), record_agent_waiting('a', 'here')")
+        wait_until(lambda: data(server)["needs"], what="the need")
+    (tmp_path / "tmux").write_text(TMUX)
+    (tmp_path / "tmux").chmod(0o700)
+    command = data(server)["needs"][0]["command"]
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True, timeout=10)
+    assert (tmp_path / "told").read_text().splitlines() == ["-S", path, "switch-client", "-t", "%1"]
+    assert not (tmp_path / "hurt").exists()

@@ -268,7 +268,7 @@ def test_a_clear_clears_what_only_the_page_remembers(home: Path, by: str) -> Non
     now = live.now_ms()
     assert not any(live.activity(now - 60_000, now + 60_000).success)
     after = document_of(record_and_show(live))
-    assert (after["recent"]["executions"], after["recent"]["errors"]) == ([1], [0])
+    assert (after["recent"]["executions"], after["recent"]["error"]) == ([1], [0])
 
 
 def test_what_is_left_of_the_journals_is_read_by_the_next_looks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

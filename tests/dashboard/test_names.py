@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pyjama_metrics import views
+from pyjama_metrics import statuses, views
 from pyjama_metrics.dashboard import app as app_module
-from pyjama_metrics.dashboard.app import PANELS
+from pyjama_metrics.dashboard.app import VIEWS
 from pyjama_metrics.dashboard.server import DashboardServer
+from pyjama_metrics.events import OUTCOMES
+from pyjama_metrics.fold import LOG_ENTRIES
+from pyjama_metrics.needs import ENDED_BADLY
 from tests.dashboard.serving import ask
 
 FOLDER = Path(app_module.__file__).parent
@@ -34,6 +37,12 @@ VARIABLES = {
     "execution": views.ExecutionView,
     "run": views.RunView,
     "usage": views.UsageView,
+    "detail": views.AgentDetail,
+    "runDetail": views.RunDetail,
+    "agentTool": views.AgentToolView,
+    "bucket": views.BucketView,
+    "step": views.StepView,
+    "error": views.ErrorView,
     "overview": views.Overview,
     "problems": views.ProblemsView,
     "metrics": views.MetricsView,
@@ -84,7 +93,7 @@ def fields_of(page: bytes) -> Fields:
 
 def test_every_field_of_the_page_is_a_field_of_its_view(server: DashboardServer) -> None:
     """A renamed field cannot leave an empty column behind."""
-    known = {panel.__name__: names_of(panel) for panel in PANELS}
+    known = {view.__name__: names_of(view) for view in VIEWS}
     used = fields_of(ask(server, "/").body).used
     assert len(used) > 20
     assert {(view, field) for view, field in used if field not in known[view]} == set()
@@ -102,7 +111,9 @@ def test_every_field_in_a_script_is_a_field_of_its_view(script: Path) -> None:
     """The scripts read what the views have."""
     text = script.read_text(encoding="utf-8")
     variables = "|".join(VARIABLES)
-    found = re.findall(rf'\b(?<![./#-])({variables})(?:\(\))?(?:\.(\w+)|\["([\w-]+)"\])', text)
+    found = re.findall(rf'\b(?<![./#-])({variables})(?:\(\))?(?:\??\.(\w+)|(?:\?\.)?\["([\w-]+)"\])', text)
+    for names, variable in re.findall(rf"const {{([^{{}}]*)}} = ({variables})(?:\(\))?;", text):
+        found += [(variable, name.split(":")[0].strip(), "") for name in names.split(",")]
     extra = {"data": {"hub", "now"}, "metrics": {"json"}}  # of which the last is the name of the file
     unknown = {
         (variable, dotted or quoted)
@@ -137,6 +148,37 @@ def test_every_static_file_is_served(server: DashboardServer) -> None:
     (folder,) = {address.rpartition("js/main.js")[0] for address in wanted if address.endswith("js/main.js")}
     wanted |= {folder + path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     assert {path: ask(server, path).status for path in wanted} == dict.fromkeys(wanted, 200)
+
+
+def words_of(script: str, name: str) -> list[str]:
+    """The words of a list or set that a script exports under a name."""
+    text = (STATIC / "js" / script).read_text(encoding="utf-8")
+    (listed,) = re.findall(rf"^export const {name} = (?:new Set\()?\[(.*?)\]", text, re.MULTILINE)
+    return re.findall(r'"([\w-]+)"', listed)
+
+
+def test_the_page_orders_and_groups_statuses_as_the_data_do() -> None:
+    """Agents stand in one order in the page, in the data and on the command line."""
+    assert words_of("statuses.js", "STATUSES") == list(statuses.URGENCY)
+    assert set(words_of("statuses.js", "OPEN")) == statuses.OPEN
+    assert set(words_of("statuses.js", "FINISHED")) == OUTCOMES
+    assert set(words_of("statuses.js", "ENDED_BADLY")) == ENDED_BADLY
+
+
+def test_the_page_keeps_as_many_entries_of_the_log_as_the_file() -> None:
+    """An update that says which entries are new would otherwise lead to another document than the server's."""
+    (most,) = re.findall(r"^export const LOG_ENTRIES = (\d+);", (STATIC / "js" / "patches.js").read_text("utf-8"), re.MULTILINE)
+    assert int(most) == LOG_ENTRIES
+
+
+def test_every_export_is_used_by_others() -> None:
+    """What no other script and no test uses of a script is its own affair."""
+    readers = [file.read_text(encoding="utf-8") for file in [*SCRIPTS, *Path(__file__).parent.glob("test_*.py")]]
+    for script in SCRIPTS:
+        text = script.read_text(encoding="utf-8")
+        users = " ".join(reader for reader in readers if reader != text and re.search(rf'"(?:\./)?{script.name}"', reader))
+        exported = re.findall(r"^export (?:async )?(?:function|const|let|class) (\w+)", text, re.MULTILINE)
+        assert [name for name in exported if not re.search(rf"\b{name}\b", users)] == [], script.name
 
 
 def test_every_script_is_used() -> None:

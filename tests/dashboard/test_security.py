@@ -154,6 +154,8 @@ REFUSED: dict[str, tuple[int, Callable[[DashboardServer], Answer]]] = {
     "plain text": (415, lambda server: post_json(server, "/api/clear", "{}", Content_Type="text/plain")),
     "two types": (415, lambda server: post_json(server, "/api/clear", "{}", Content_Type="text/plain, application/json")),
     "a link": (405, lambda server: ask(server, "/api/clear")),
+    "a form to what is only read": (405, lambda server: post_json(server, "/api/data", Content_Type="text/plain")),
+    "a form to nowhere": (404, lambda server: post_json(server, "/api/nothing", Content_Type="text/plain")),
     "another method": (405, lambda server: ask(server, "/api/data", "DELETE", "{}", Content_Type="application/json")),
     "an oversize body": (413, lambda server: post_json(server, "/api/clear", "{" + " " * MAX_BODY + "}")),
     "an oversize header": (431, lambda server: post_json(server, "/api/clear", X="x" * 33_000)),
@@ -172,6 +174,22 @@ def test_what_is_refused_changes_nothing(server: DashboardServer, attack: str) -
     assert send(server).refusal == status
     assert (figures(server), before[1]) == (before, 1)
     assert json.loads(Path(server.live.folder, "metrics.json").read_bytes())["global"] == json.loads(snapshot)["global"]
+
+
+def test_a_refusal_says_what_was_asked_and_what_to_do(server: DashboardServer) -> None:
+    """In our own words, not in those of the web framework."""
+    said = {
+        "/api/datas": ask(server, "/api/datas"),
+        "/api/clear": ask(server, "/api/clear"),
+        "/api/data": ask(server, "/api/data", "DELETE"),
+        "/" + "x" * 99 + "…": ask(server, "/" + "x" * 500),
+    }
+    assert {path: answer.refusal for path, answer in said.items()} == dict(zip(said, (404, 405, 405, 404), strict=True))
+    told = {path: answer.json["error"] for path, answer in said.items()}
+    assert all(repr(path) in sentence for path, sentence in told.items())
+    assert "/api/data has the figures" in told["/api/datas"]
+    assert "use one of OPTIONS, POST." in told["/api/clear"]
+    assert "use one of GET, HEAD, OPTIONS." in told["/api/data"]
 
 
 SLOW = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pyjama_metrics.dashboard import connections
 from pyjama_metrics.dashboard import server as server_module
 from pyjama_metrics.dashboard.addresses import health
 from pyjama_metrics.dashboard.server import DashboardServer, listen, serve
@@ -238,6 +240,70 @@ def test_a_request_is_answered_while_others_are_slow(server: DashboardServer) ->
     with closing(socket.create_connection((host, int(port)))) as slow:
         slow.sendall(f"POST /api/clear HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 10\r\n\r\n{{".encode())
         assert ask(server, "/health").status == 200
+
+
+def pipelining(server: DashboardServer, path: str, times: int) -> socket.socket:
+    """A connection that has asked for one thing many times and takes no answer yet."""
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(10)
+    client.connect((host, int(port)))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode() * times)
+    return client
+
+
+def behind(server: DashboardServer) -> int:
+    """How many connections have not taken all of their answers."""
+    return sum(bool(channel.total_outbufs_len) for channel in server._server.active_channels.values())
+
+
+def test_clients_that_never_read_hold_no_thread_and_are_let_go(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many as there are threads, with more asked for than is kept for one; everybody else is answered meanwhile."""
+    with serving(home, send_buffer=4096) as server, ExitStack() as stack:
+        for _ in range(2 * server_module.THREADS):
+            stack.enter_context(closing(pipelining(server, "/", 100)))
+        wait_until(lambda: behind(server) == 2 * server_module.THREADS, 5.0, "each to be behind")
+        began = time.monotonic()
+        assert ask(server, "/health").status == 200
+        assert time.monotonic() - began < 2.0
+        kept = [channel.total_outbufs_len for channel in server._server.active_channels.values()]
+        assert max(kept) < 2 * len(ask(server, "/").body), "more than one answer is kept for one client"
+
+        monkeypatch.setattr(connections, "STALLED", 0.2)
+        ask(server, "/health")
+        wait_until(lambda: not behind(server), 5.0, "those that take nothing to be let go")
+
+
+def test_requests_that_do_not_wait_are_answered_one_after_the_other(home: Path) -> None:
+    """However slowly their client reads; after some of them the connection ends, and the last answer says that it does."""
+    with serving(home, send_buffer=4096) as server, closing(pipelining(server, "/health", 100)) as client:
+        told = b"".join(iter(lambda: client.recv(1000), b""))
+    assert told.count(b"HTTP/1.1 200 OK") == told.count(b'"service"') == connections.MAX_PIPELINED
+    assert told.count(b"Connection: close") == 1
+    with serving(home, send_buffer=4096) as server, closing(pipelining(server, "/", 3)) as client:
+        size, told = 3 * len(ask(server, "/").body), b""
+        while told.count(b"</html>") < 3:
+            told += client.recv(65536)
+        assert len(told) > size
+        assert b"Connection: close" not in told
+
+
+def test_a_connection_that_asks_nothing_makes_room_for_one_that_does(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many silent ones as are accepted are gone after a moment; one that has asked something is kept for longer."""
+    few = server_module.OWN_DESCRIPTORS + 10
+    monkeypatch.setattr(server_module.resource, "getrlimit", lambda _: (few, few))
+    monkeypatch.setattr(connections, "FIRST_BYTE", 0.2)
+    with serving(home) as server, ExitStack() as stack:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        used = stack.enter_context(closing(http.client.HTTPConnection(host, int(port), timeout=5)))
+        used.request("GET", "/health")
+        used.getresponse().read()
+        silent = [stack.enter_context(socket.create_connection((host, int(port)), timeout=5)) for _ in range(20)]
+        assert ask(server, "/health").status == 200
+        assert [connection.recv(1) for connection in silent] == [b""] * 20
+        used.request("GET", "/health")
+        assert used.getresponse().status == 200
 
 
 def test_no_more_connections_are_accepted_than_there_are_descriptors(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from pyjama_metrics.recorder import (
 )
 from tests.dashboard.looking import open_page, row, see
 from tests.dashboard.serving import Agent, agent_process, ask, wait_for_status
+from tests.journals import now_ms
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ def tile(page: Page, name: str) -> Locator:
     return page.locator(f"#{name}-tile .figure")
 
 
-def now_ms() -> int:
-    """The time, in ms since the epoch."""
-    return int(time.time() * 1000)
-
-
 @contextmanager
 def in_tmux(pane: str) -> Iterator[Agent]:
     """An agent whose process runs in this pane."""
@@ -65,13 +60,54 @@ def in_tmux(pane: str) -> Iterator[Agent]:
 
 
 def test_nobody_needs_somebody(server: DashboardServer, page: Page) -> None:
-    """Then it is one calm line."""
+    """Then it is one calm line, with room for those that will."""
     record_agent_start("at work")
     wait_for_status(server, "at work", "running")
     open_page(page, server)
     see(page.locator("#needs-panel"), "Nobody needs you.")
     assert needs(page).count() == 0
-    assert page.locator("#needs-panel").bounding_box()["height"] < 48  # type: ignore[index]
+
+
+def top_of(where: Locator) -> float:
+    """How far from the top of the window something is, in px."""
+    box = where.bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+def test_the_page_does_not_jump_when_somebody_needs_somebody(server: DashboardServer, page: Page) -> None:
+    """There is room for three; a fourth waits behind a button while somebody points below; who has scrolled stays where he is."""
+
+    def ask_for_help(*numbers: int) -> None:
+        for number in numbers:
+            record_agent_start(f"asks-{number}")
+            record_agent_waiting(f"asks-{number}", "permission")
+
+    for number in range(40):
+        record_agent_start(f"agent-{number:02}")
+    wait_for_status(server, "agent-39", "running")
+    open_page(page, server)
+    title = page.get_by_role("heading", name="Agents")
+    see(row(page, "agents", "agent-05"), "running")
+    top = top_of(title)
+    for number in range(3):
+        ask_for_help(number)
+        wait_until(lambda count=number + 1: needs(page).count() == count, what="its row")  # type: ignore[misc]
+        assert top_of(title) == top
+    row(page, "agents", "agent-05").hover()
+    ask_for_help(3)
+    see(page.locator("#needs-panel"), "1 more")
+    assert (needs(page).count(), top_of(title)) == (3, top)
+    page.locator("header h1").hover()
+    wait_until(lambda: needs(page).count() == 4, what="the room to grow")
+    page.mouse.wheel(0, 200)
+    page.mouse.move(4, 400)  # beside the panels
+    wait_until(lambda: page.evaluate("scrollY") == 200, what="the page to scroll")
+    top = top_of(title)
+    ask_for_help(4, 5)
+    wait_until(lambda: needs(page).count() == 6, what="their rows")
+    wait_until(lambda: top_of(title) == top, 1, "the page to stay where it was")
+    assert page.evaluate("scrollY") > 200
 
 
 def test_those_that_wait_stand_before_those_that_ended_badly(server: DashboardServer, page: Page) -> None:
@@ -117,6 +153,7 @@ def test_the_command_that_leads_to_the_agent_is_copied(server: DashboardServer, 
         assert page.evaluate("navigator.clipboard.readText()") == "tmux switch-client -t '%7'"
 
 
+@pytest.mark.own_tab
 def test_a_command_that_cannot_be_copied_is_shown_selected(server: DashboardServer, page: Page) -> None:
     """A browser may keep its clipboard from a page; then the reader copies."""
     page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
@@ -188,7 +225,7 @@ def test_hostile_names_and_reasons_stay_texts(server: DashboardServer, page: Pag
     assert page.locator("#needs img, #needs script").count() == 0
     see(needs(page), "<img src=x onerror=alert(1)>")
     needs(page).get_by_role("link", name="</title><script>").click()
-    assert page.title() == "6 waiting · </title><script> · pyjama-metrics"
+    assert page.title() == "6 need you · </title><script> · pyjama-metrics"
 
 
 # The tiles.
@@ -205,6 +242,22 @@ def test_a_tile_of_a_state_filters_the_agents(server: DashboardServer, page: Pag
     page.get_by_role("button", name="Waiting 1").click()
     wait_until(lambda: page.locator("#agents tr").count() == 1, what="only those that wait")
     see(row(page, "agents", "asks"), "waiting")
+
+
+def test_no_figure_of_a_tile_is_cut_off(server: DashboardServer, page: Page) -> None:
+    """However narrow the window is: a figure that ends in dots is none."""
+    for _ in range(20):
+        record_tool_execution("grep", "worker", duration_ms=1)
+    record_tool_execution("grep", "worker", "error")
+    record_llm_usage("worker", "big", 51_500_000, cost_usd=1129.21)
+    record_llm_usage("worker", "small", 100)
+    wait_until(lambda: (ask(server, "/api/data").json["today"] or {}).get("requests") == 2, what="the calls")
+    open_page(page, server)
+    wait_until(lambda: tile(page, "cost").inner_text() == "$1,129", what="the cost")
+    cut = "texts => texts.filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)"
+    for width in (360, 640, 1024, 1100, 1280, 1800, 2560):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert (width, page.locator(".tile > .figure, .tile > .label").evaluate_all(cut)) == (width, [])
 
 
 def test_a_rate_says_out_of_what(server: DashboardServer, page: Page) -> None:
@@ -250,6 +303,7 @@ def test_a_cost_that_nobody_knows_is_not_nothing(
     assert tile(page, "tokens").inner_text() == str(15 * len(costs))
 
 
+@pytest.mark.own_tab
 def test_the_throughput_falls_by_itself(server: DashboardServer, page: Page) -> None:
     """No event says that nothing happens any more."""
     page.clock.install()
@@ -265,16 +319,22 @@ def test_the_throughput_falls_by_itself(server: DashboardServer, page: Page) -> 
 # Title, icon, theme.
 
 
-def test_title_and_icon_count_those_that_run_and_wait(server: DashboardServer, page: Page) -> None:
-    """Seen from another window: who waits comes first."""
+def test_title_and_icon_count_those_that_run_and_need_somebody(server: DashboardServer, page: Page) -> None:
+    """Seen from another window: who needs somebody comes first, and that is also who failed, until that was put aside."""
     open_page(page, server)
     assert page.title() == "pyjama-metrics"
     for number in range(12):
         record_agent_start(f"agent-{number}")
     wait_until(lambda: page.title() == "12 running · pyjama-metrics", what="the title to count")
     assert str(page.locator("#icon").get_attribute("href")).endswith("/favicons/running-10.svg")
+    record_agent_complete("agent-1", "failed")
+    wait_until(lambda: page.title() == "1 needs you · 11 running · pyjama-metrics", what="the title to count")
+    assert str(page.locator("#icon").get_attribute("href")).endswith("/favicons/trouble.svg")
     record_agent_waiting("agent-3", "permission")
-    wait_until(lambda: page.title() == "1 waiting · 11 running · pyjama-metrics", what="the title to count")
+    wait_until(lambda: page.title() == "2 need you · 10 running · pyjama-metrics", what="the title to count")
+    assert str(page.locator("#icon").get_attribute("href")).endswith("/favicons/waiting-2.svg")
+    page.get_by_role("button", name="Dismiss").click()
+    assert page.title() == "1 needs you · 10 running · pyjama-metrics"
     icon = page.evaluate("async () => { const icon = await fetch(document.querySelector('#icon').href); return icon.status; }")
     assert icon == 200
 
@@ -284,6 +344,7 @@ def theme(page: Page) -> str:
     return str(page.evaluate("document.documentElement.dataset.theme"))
 
 
+@pytest.mark.own_tab
 def test_the_theme_follows_the_system_until_one_is_chosen(server: DashboardServer, page: Page) -> None:
     """And the choice is kept."""
     page.emulate_media(color_scheme="dark")
@@ -300,6 +361,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(server: DashboardServe
     assert theme(page) == "light"
 
 
+@pytest.mark.own_tab
 def test_the_theme_is_there_before_the_first_paint(server: DashboardServer, page: Page) -> None:
     """A page that is white for a moment blinds whoever sits in the dark."""
     page.add_init_script("localStorage.setItem('theme', 'dark')")

@@ -226,20 +226,33 @@ def test_what_was_not_taken_before_the_handing_over_is_sent_first(home: Path) ->
     with serving(home, send_buffer=SMALL) as server:
         server.live.report("test", "x" * 900_000)
         with streaming(server, path="/api/data", receive_buffer=SMALL, X=f"y\r\n\r\n{request_for(server)}") as client:
-            wait_until(lambda: server.streams.count == 1, 2.0, "the stream to be asked for")
             assert len(json.loads(client.file.readline().partition(b"HTTP/1.1 200")[0])["hub"]["troubles"][0]) == 900_000
             while client.file.readline().strip():
                 pass
             assert next(client.frames()).event == "snapshot"
 
 
+def test_the_head_alone_is_answered_without_a_stream(server: DashboardServer) -> None:
+    """`curl -I` gets what the stream would begin with, takes no place, and may ask for more on the same connection."""
+    with closing(socket.create_connection(address_of(server), timeout=5)) as client:
+        head = request_for(server).replace("GET", "HEAD", 1)
+        client.sendall((head + head.replace("HEAD /api/stream", "HEAD /health")).encode())
+        told = b""
+        while told.count(b"\r\n\r\n") < 2:
+            told += client.recv(4096)
+    stream, health, body = told.split(b"\r\n\r\n")
+    assert b"Content-Type: text/event-stream" in stream
+    assert b"Content-Type: application/json" in health
+    assert body == b""
+    assert server.streams.count == 0
+
+
 def test_a_client_that_leaves_during_the_handing_over_gives_its_place_back(home: Path) -> None:
-    """Whoever notices it: here the loop, which could not send what waited."""
-    with serving(home, send_buffer=SMALL) as server:
-        server.live.report("test", "x" * 900_000)
+    """Whoever notices it: here the loop, which cannot send what is new."""
+    with serving(home) as server:
         with hand_over_held_back(server):
-            client = StreamClient(server, path="/api/data", receive_buffer=SMALL, X=f"y\r\n\r\n{request_for(server)}")
-            wait_until(lambda: server.streams.count == 1, 2.0, "the stream to be asked for")
+            client = StreamClient(server)
+            assert server.streams.count == 1
             client.reset()
             ask(server, "/health")
         wait_until(lambda: server.streams.count == 0, 2.0, "the place to be free")

@@ -88,6 +88,7 @@ def test_the_tools_come_in_three_orders(server: DashboardServer, page: Page) -> 
     assert order_by(page, "Most used")[0] == "shaky"
 
 
+@pytest.mark.own_tab
 def test_rows_keep_their_places_while_they_are_read(server: DashboardServer, page: Page) -> None:
     """Figures change under the pointer, the order does not; and by itself it changes every few seconds at most."""
     executed("first", 5)

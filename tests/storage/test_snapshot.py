@@ -187,6 +187,23 @@ def _full(descriptor: int, data: bytes) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_of_what_was_set_aside_the_newest_few_stay(snapshot: SnapshotFile) -> None:
+    """Something that damages the file for weeks fills no disk; whatever else lies there stays, also what looks like it."""
+    home, aside = Path(snapshot.path).parent, "metrics.json.corrupt-"
+    others = {f"{aside}mine", f"{aside}9.txt", "metrics.json.corrupt", f"x{aside}1", f"{aside}5"}
+    for name in (f"{aside}{number}" for number in (1, 20, 3, 10, 4, 7)):
+        (home / name).write_text("damaged before")
+    for name in others:
+        (home / name).mkdir() if name.endswith("5") else (home / name).write_text("somebody's")
+    snapshot.write(generation(1), HELD, replaces=False)
+    Path(snapshot.path).write_bytes(b"damaged now")
+    snapshot.restore()
+    assert snapshot.restored is not None
+    assert Path(snapshot.restored).read_bytes() == b"damaged now"
+    kept = {Path(snapshot.restored).name, *(f"{aside}{number}" for number in (20, 10, 7, 4))}
+    assert {path.name for path in home.iterdir() if "corrupt" in path.name} == kept | others
+
+
 def test_a_snapshot_for_which_there_is_no_space_leaves_the_one_that_is_there(
     snapshot: SnapshotFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

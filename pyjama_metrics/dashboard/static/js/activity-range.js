@@ -1,5 +1,7 @@
 // Which span of time the charts show: a named one that ends now, or two times that the reader gave. It lasts as long as the tab.
 
+import { keep, kept } from "./kept.js";
+
 const KEY = "activity";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -61,7 +63,7 @@ function openForm() {
   const now = Date.now();
   const { span } = RANGES[range.name] ?? {};
   fill(range.from ?? now - span, range.to ?? now);
-  form.hidden = !form.hidden || range.name === "custom";
+  form.hidden = !form.hidden;
   show();
   if (!form.hidden) fromField.focus();
 }
@@ -72,13 +74,14 @@ function choose(chosen) {
   if (range.name === "custom") fill(range.from, range.to);
   complaint.textContent = "";
   show();
-  keep();
+  keep("sessionStorage", KEY, range);
   for (const listener of listeners) listener();
 }
 
 function show() {
+  const marked = form.hidden ? range.name : "custom"; // one of them, also while the times are being written
   for (const button of buttons) {
-    button.setAttribute("aria-pressed", String(button.value === range.name));
+    button.setAttribute("aria-pressed", String(button.value === marked));
     if (button.value === "custom") button.setAttribute("aria-expanded", String(!form.hidden));
   }
 }
@@ -100,20 +103,8 @@ function wrong(from, to) {
   return "It ends before it begins.";
 }
 
-function keep() {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(range));
-  } catch {
-    // No storage, or a full one: the choice lasts until the page is left.
-  }
-}
-
 function stored() {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(KEY));
-    if (kept && Object.hasOwn(RANGES, kept.name)) return { name: kept.name, from: null, to: null };
-    return kept?.name === "custom" && kept.from < kept.to ? kept : null;
-  } catch {
-    return null;
-  }
+  const { name = "", from = null, to = null } = kept("sessionStorage", KEY) ?? {};
+  if (Object.hasOwn(RANGES, name)) return { name, from: null, to: null };
+  return name === "custom" && from < to ? { name, from, to } : null;
 }

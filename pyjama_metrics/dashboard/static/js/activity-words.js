@@ -1,6 +1,6 @@
 // What the charts say in words: sums, spans of time, and what is not known.
 
-import { compact, count, money } from "./format.js";
+import { compact, count, many, money } from "./format.js";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -31,7 +31,7 @@ export function axisMoney(micros) {
 }
 
 /** A moment, with its day where that is not today. */
-export function moment(ms, step, now) {
+function moment(ms, step, now) {
   const time = (step < MINUTE ? seconds : minutes).format(ms);
   return isSameDay(ms, now) ? time : `${dayWords(ms, now)} ${time}`;
 }
@@ -44,7 +44,7 @@ export function spanWords(from, to, step, now) {
 }
 
 /** How long a slice is: "5 s", "15 min". */
-export function sliceWords(step) {
+function sliceWords(step) {
   if (step < MINUTE) return `${count(step / SECOND)} s`;
   if (step < HOUR) return `${count(step / MINUTE)} min`;
   return step < DAY ? `${count(step / HOUR)} h` : `${count(step / DAY)} d`;
@@ -87,15 +87,15 @@ export function sliceLine({ success, error, interrupted, tokens, requests, cost 
   if (success === null) return "nothing is known";
   const parts = [`${count(success)} ok`, `${count(error)} failed`];
   if (interrupted > 0) parts.push(`${count(interrupted)} interrupted`);
-  parts.push(`${count(tokens)} tokens`, costWords({ cost, requests }));
+  parts.push(many(tokens, "token"), costWords({ cost, requests }));
   return parts.join(" · ");
 }
 
 /** The charts in a sentence, for those who do not see them. */
 export function summary(span, all) {
   if (all.success === null) return `Activity, ${span}: nothing is known.`;
-  const executions = `${count(all.success)} executions went well, ${count(all.error)} failed`;
-  return `Activity, ${span}: ${executions}; ${count(all.tokens)} tokens; cost: ${costWords(all)}. The arrow keys read it bar by bar; the table below has all figures.`;
+  const executions = `${many(all.success, "execution")} went well, ${count(all.error)} failed`;
+  return `Activity, ${span}: ${executions}; ${many(all.tokens, "token")}; cost: ${costWords(all)}. The arrow keys read it bar by bar; the table below has all figures.`;
 }
 
 function dayWords(ms, now) {

@@ -5,11 +5,14 @@ import { sliceAt, slicesBetween, spanNow } from "./activity-slices.js";
 import { onOpen, showTable } from "./activity-table.js";
 import * as words from "./activity-words.js";
 import { compact, count } from "./format.js";
+import { isPlainKey } from "./keys.js";
 import { CHARTS, loadScript, loadStyles } from "./loading.js";
 import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
 
 const AGAIN = 5000; // ms after a failure
+const REST = 2000; // ms without an event, after which the sums shall be those of the tiles
+const LEAST_PACE = 3000; // ms between two requests, whatever happens
 const SHIFTS = 60; // in which a span passes by
 
 const panel = document.querySelector(".panel.activity");
@@ -29,6 +32,7 @@ let asked = { at: -Infinity, version: null, request: null, isFailed: false };
 let ahead = 0; // ms by which the server's clock is ahead of this one
 let pointed = null;
 let most = 0;
+let changed = { version: null, at: -Infinity }; // the latest version of the data, and since when it is there
 
 new IntersectionObserver((entries) => {
   isSeen = entries.at(-1).isIntersecting;
@@ -45,6 +49,7 @@ onFrame(() => {
   const executions = data().metrics.global.count;
   if (executions < most) asked.at = -Infinity; // cleared
   most = executions;
+  if (changed.version !== data().hub.version) changed = { version: data().hub.version, at: Date.now() };
   if (!Number.isFinite(asked.at)) look();
 });
 onOpen(() => shown && showTable(shown.slices, shown.span.step, Date.now()));
@@ -54,7 +59,7 @@ new MutationObserver(() => plots?.recolour()).observe(document.documentElement, 
 
 charts.addEventListener("keydown", (event) => {
   const last = (shown?.slices.times.length ?? 0) - 1;
-  if (last < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (last < 0 || !isPlainKey(event)) return;
   const places = { ArrowLeft: (pointed ?? last + 1) - 1, ArrowRight: (pointed ?? -1) + 1, Home: 0, End: last, Escape: null };
   if (!Object.hasOwn(places, event.key)) return;
   event.preventDefault();
@@ -79,7 +84,9 @@ function isBehind(now) {
 function isDue(now) {
   if (!Number.isFinite(asked.at)) return true;
   if (asked.isFailed) return now - asked.at >= AGAIN;
-  return now - asked.at >= pace(asked.at) && (asked.version !== data().hub.version || range.name === "custom");
+  if (range.name === "custom") return now - asked.at >= pace(asked.at);
+  const wait = now - changed.at >= REST ? Math.min(LEAST_PACE, pace(asked.at)) : pace(asked.at);
+  return now - asked.at >= wait && asked.version !== data().hub.version;
 }
 
 async function ask(now) {

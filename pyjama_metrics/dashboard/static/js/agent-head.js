@@ -1,11 +1,11 @@
 // Who an agent is, where it runs, and its figures.
 
-import { elapsedOf } from "./agents-order.js";
-import { whatNow, writeCost } from "./agents-row.js";
-import { copy } from "./copy.js";
-import { fill, showState, write, writeText } from "./fields.js";
+import { elapsedWords, whatNow, writeCost } from "./agents-row.js";
+import { copy, isCopyable } from "./copy.js";
+import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
+import { knownStatus } from "./statuses.js";
 
 const page = document.querySelector("#agent-page");
 const name = page.querySelector("#agent-name bdi");
@@ -13,7 +13,6 @@ const doing = page.querySelector("#agent-doing");
 const origin = page.querySelector("#agent-origin");
 const figures = page.querySelector("#agent-figures");
 const MOST_CHILDREN = 50;
-const UNFIT = /[\u0000-\u001f\u007f]/; // a command with a line end would be executed when it is pasted
 
 let shown = "";
 
@@ -27,7 +26,7 @@ export function showName(id) {
 export function showHead(detail) {
   const { agent } = detail;
   doing.hidden = false;
-  showState(doing, agent.status);
+  showState(doing, knownStatus(agent.status));
   writeText(doing.querySelector("[data-now]"), whatNow(agent));
   fill(figures, agent);
   writeCost(figures.querySelector("[data-cost]"), agent);
@@ -38,13 +37,9 @@ export function showHead(detail) {
 
 /** Write what changes with time alone. */
 export function tickHead({ agent }, now) {
-  writePlain(figures.querySelector("[data-elapsed]"), format.elapsed(elapsedOf(agent, now)));
+  writePlain(figures.querySelector("[data-elapsed]"), elapsedWords(agent, now));
   const since = agent.status === "waiting" ? agent["waiting-since"] : null;
   writePlain(doing.querySelector("[data-word]"), since === null ? agent.status : `waiting for ${format.elapsed(now - since)}`);
-}
-
-function writePlain(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 function showMessages(messages) {
@@ -62,7 +57,7 @@ function showOrigin(detail) {
     ["Host", agent.host && bdi(agent.host)],
     ["Process", agent.pid && bdi(String(agent.pid))],
     ["Folder", agent.cwd && bdi(agent.cwd, "code")],
-    ["Terminal", command && !UNFIT.test(command) && copyable(command)],
+    ["Terminal", isCopyable(command) && copyable(command)],
     ["Parent", parent && linkTo(parent)],
     [children.length === 1 ? "Child" : `${format.count(children.length)} children`, children.length > 0 && linksTo(children)],
     ["Labels", labels && Object.keys(labels).length > 0 && tags(labels)],

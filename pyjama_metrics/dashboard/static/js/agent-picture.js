@@ -116,5 +116,5 @@ function shapeOf(outcome, x, y, width) {
 function words(lanes, length) {
   const executions = lanes.flatMap((lane) => lane.bars.map(({ execution }) => execution));
   const missed = executions.filter((each) => each.outcome === "error").length;
-  return `${format.count(executions.length)} executions of ${format.count(lanes.length)} tools over ${format.duration(length)}, ${format.count(missed)} failed`;
+  return `${format.many(executions.length, "execution")} of ${format.many(lanes.length, "tool")} over ${format.duration(length)}, ${format.count(missed)} failed`;
 }

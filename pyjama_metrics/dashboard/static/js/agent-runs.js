@@ -4,6 +4,7 @@ import { markFailures } from "./agents-row.js";
 import { fill, showState } from "./fields.js";
 import * as format from "./format.js";
 import { Rows } from "./rows.js";
+import { OPEN } from "./statuses.js";
 
 const body = document.querySelector("#runs");
 const rows = new Rows(body, document.querySelector("#run-row"));
@@ -12,7 +13,6 @@ const follow = document.querySelector("#follow-latest");
 const runTotal = document.querySelector("#run-total");
 const runNote = document.querySelector("#run-note");
 
-const OPEN = new Set(["running", "waiting"]);
 const ids = new WeakMap(); // row → id of its run
 const listeners = [];
 let chosen = null; // null follows the latest
@@ -74,8 +74,8 @@ function fillRun(row, run) {
   ids.set(row, run.id);
   fill(row, run);
   showState(row, run.status);
-  markFailures(row, run["error-count"], run.count);
-  row.title = format.text(run.error ?? run["waiting-reason"] ?? "");
+  markFailures(row, run.error, run.count);
+  row.title = format.text(run.message ?? run["waiting-reason"] ?? "");
 }
 
 function mark() {
@@ -86,7 +86,7 @@ function mark() {
     row.querySelector("button").setAttribute("aria-pressed", String(isChosen));
   }
   follow.hidden = chosen === null || runs[0]?.id === run?.id;
-  const note = run?.error ?? run?.["waiting-reason"] ?? "";
+  const note = run?.message ?? run?.["waiting-reason"] ?? "";
   runNote.hidden = note === "";
   if (run) runNote.dataset.status = run.status;
   runNote.firstElementChild.textContent = format.text(note);
@@ -99,7 +99,7 @@ function stateOf(run, took, now) {
 }
 
 function tookOf(run, now) {
-  if (run["duration-ms"] !== null) return format.elapsed(run["duration-ms"]);
+  if (run["duration-ms"] !== null) return format.took(run["duration-ms"]);
   const isOpen = OPEN.has(run.status) && run["start-time"] !== null;
   return format.elapsed(isOpen ? Math.max(0, now - run["start-time"]) : null);
 }

@@ -17,8 +17,8 @@ export function tell(execution, began) {
   writeText(part("tool"), execution.tool || "(no name)");
   const at = `${offset(execution.start - began, 1)} (${format.timeOfDay(execution.start)})`;
   part("times").textContent = `${format.text(execution.status)} · ${format.duration(execution["duration-ms"])} · at ${at}`;
-  part("error").hidden = !execution.error;
-  part("error").firstElementChild.textContent = format.text(execution.error);
+  part("error").hidden = !execution.message;
+  part("error").firstElementChild.textContent = format.text(execution.message);
   told.hidden = false;
 }
 

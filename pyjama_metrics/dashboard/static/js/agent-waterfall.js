@@ -6,9 +6,10 @@ import { bars, cornerOf, drawPicture, drawSpan } from "./agent-picture.js";
 import { hush, speak, standAt, tell } from "./agent-told.js";
 import { TimeWindow } from "./agent-window.js";
 import * as format from "./format.js";
+import { isPlainKey } from "./keys.js";
+import { OPEN } from "./statuses.js";
 import { barAt, endOf, lanesOf } from "./waterfall.js";
 
-const OPEN = new Set(["running", "waiting"]);
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
 const ZOOMS = { "+": "in", "=": "in", "-": "out", 0: "all" };
 const DRAG = 6; // px that a pointer moves before it means a span
@@ -27,19 +28,19 @@ let grip = null; // x where the pointer went down, px
 new ResizeObserver(draw).observe(stage);
 
 /** Show a RunDetail, or null while none is there. */
-export function showWaterfall(detail) {
+export function showWaterfall(runDetail) {
   const before = executions[selected] ?? null;
-  const isSameRun = run?.id === detail?.run.id;
+  const isSameRun = run?.id === runDetail?.run.id;
   if (!isSameRun) shownTime.reset();
-  run = detail?.run ?? null;
-  executions = detail?.executions ?? [];
+  run = runDetail?.run ?? null;
+  executions = runDetail?.executions ?? [];
   lanes = lanesOf(executions);
   selected = isSameRun && before ? executions.findIndex((each) => isSame(each, before)) : -1;
   if (selected < 0) hush();
-  const letGo = detail?.["let-go"] ?? 0;
+  const letGo = runDetail?.["let-go"] ?? 0;
   section.querySelector("[data-count]").textContent = executions.length === 0 ? "" : format.count(executions.length);
-  section.querySelector("[data-note]").textContent = letGo > 0 ? noteOf(letGo, detail["seen-since"]) : "";
-  none.hidden = executions.length > 0 || letGo > 0 || detail === null;
+  section.querySelector("[data-note]").textContent = letGo > 0 ? noteOf(letGo, runDetail["seen-since"]) : "";
+  none.hidden = executions.length > 0 || letGo > 0 || runDetail === null;
   stage.hidden = executions.length === 0;
   showExecutions(executions);
   if (executions.length > 0 && (shownTime.isNew || !isHeld())) shownTime.cover(spanOf(run, executions, letGo));
@@ -100,7 +101,7 @@ function select(place) {
 // By keyboard
 
 stage.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!isPlainKey(event)) return;
   if (MOVES.has(event.key)) moveTo(nextTo(selected, event.key));
   else if (Object.hasOwn(ZOOMS, event.key)) zoom(ZOOMS[event.key]);
   else if (event.key === "Escape") select(-1);

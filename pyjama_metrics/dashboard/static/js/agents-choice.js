@@ -1,12 +1,14 @@
 // What the reader chose to see of the agents: kept for this tab, so that a reload or a look at one agent changes nothing.
 
+import { keep, kept } from "./kept.js";
+
 const KEY = "agents";
 const MOST_CLOSED = 1000;
 
 const DEFAULTS = { isTree: false, sort: "status", isDown: false, hidesFinished: false, search: "", status: "", source: "", host: "" };
 
 /** The present choice; change it with `choose`. */
-export const choice = { ...DEFAULTS, ...stored() };
+export const choice = { ...DEFAULTS, ...kept("sessionStorage", KEY) };
 
 /** The agents whose children the reader folded away. */
 export const closed = new Set(Array.isArray(choice.closed) ? choice.closed : []);
@@ -21,7 +23,7 @@ export function onChoice(listener) {
 /** Change some of the choices: `choose({status: "waiting"})`. */
 export function choose(changes) {
   Object.assign(choice, changes);
-  keep();
+  keep("sessionStorage", KEY, { ...choice, closed: [...closed] });
   for (const listener of listeners) listener();
 }
 
@@ -41,20 +43,4 @@ export function chooseAll() {
 /** Whether some agents are kept out of sight. */
 export function isFiltered() {
   return choice.hidesFinished || [choice.search, choice.status, choice.source, choice.host].some((value) => value !== "");
-}
-
-function keep() {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify({ ...choice, closed: [...closed] }));
-  } catch {
-    // No storage, or a full one: the choice lasts until the page is left.
-  }
-}
-
-function stored() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
 }

@@ -4,6 +4,7 @@ import { choice, chooseAll, choose, isFiltered, onChoice } from "./agents-choice
 import { occurring } from "./agents-filter.js";
 import { byName, byStatus } from "./agents-order.js";
 import * as format from "./format.js";
+import { isCommand } from "./keys.js";
 
 const panel = document.querySelector(".panel.agents");
 const search = panel.querySelector("input[type=search]");
@@ -34,8 +35,7 @@ for (const button of all) button.addEventListener("click", showAll);
 for (const head of heads) head.querySelector("button").addEventListener("click", () => sortBy(head.dataset.sort));
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping || panel.offsetParent === null) return;
+  if (!isCommand(event, "/") || panel.offsetParent === null) return;
   event.preventDefault();
   search.focus();
   search.select();

@@ -1,6 +1,6 @@
 // Which agents are shown: by name, status, source and host.
 
-const FINISHED = new Set(["completed", "failed", "stopped"]);
+import { FINISHED } from "./statuses.js";
 
 /** The test that a choice puts to each agent: `(id, agent) => boolean`. A status that is asked for is shown, finished or not. */
 export function matcher(choice) {

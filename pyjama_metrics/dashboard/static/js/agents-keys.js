@@ -1,13 +1,14 @@
 // The arrow keys in the table of agents: up and down from row to row; in the tree, right opens and left closes.
 
 import { setClosed } from "./agents-choice.js";
+import { isPlainKey } from "./keys.js";
 
 /** Listen in a table body whose rows were filled by `fillRow`. `idOf(row)` names the agent of a row. */
 export function listenForArrows(body, idOf) {
   const moves = { ArrowDown: (row) => focusOn(row.nextElementSibling), ArrowUp: (row) => focusOn(row.previousElementSibling), ArrowRight: open, ArrowLeft: close };
   body.addEventListener("keydown", (event) => {
     const row = event.target.closest("tr");
-    if (!row || !Object.hasOwn(moves, event.key) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (!row || !Object.hasOwn(moves, event.key) || !isPlainKey(event) || event.shiftKey) return;
     event.preventDefault();
     moves[event.key](row);
   });

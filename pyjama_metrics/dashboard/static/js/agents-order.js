@@ -1,8 +1,8 @@
 // The order of the agents. Figures change all the time, so an order by a figure is made anew only now and then, and no
 // order is while somebody points at a row or has the focus in one: a row does not leave from under a hand.
 
-const RANKS = ["waiting", "running", "crashed", "failed", "unknown", "stopped", "completed"];
-const OPEN = new Set(["running", "waiting"]);
+import { knownStatus, OPEN, STATUSES } from "./statuses.js";
+
 const PAUSE_MS = 3000; // between two orders by a figure that changes
 
 const names = new Intl.Collator("en", { numeric: true });
@@ -28,7 +28,7 @@ const FIGURES = {
 };
 
 /** Whether it is an order by something that changes with every event. */
-export function isByFigure(sort) {
+function isByFigure(sort) {
   return sort in FIGURES;
 }
 
@@ -98,8 +98,7 @@ function byUrgency(table, urgencies, sign) {
 }
 
 function rankOf(status) {
-  const rank = RANKS.indexOf(status);
-  return rank >= 0 ? rank : RANKS.indexOf("unknown");
+  return STATUSES.indexOf(knownStatus(status));
 }
 
 /** `known` in its order, with each other id of `wanted` behind the one that it follows there. */

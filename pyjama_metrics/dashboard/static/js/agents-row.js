@@ -1,13 +1,13 @@
 // One agent in the table: what it does, since when, and how well.
 
 import { elapsedOf } from "./agents-order.js";
-import { fill, showState, write, writeText } from "./fields.js";
+import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
+import { knownStatus, OPEN } from "./statuses.js";
 import { set } from "./svg.js";
 
-const STATES = new Set(["running", "waiting", "completed", "failed", "crashed", "stopped", "unknown"]);
 const ALARMING = 0.1; // share of executions that failed
 const DEEPEST = 8; // levels that are drawn; whoever is deeper stands at the eighth
 
@@ -18,7 +18,7 @@ export function fillRow(row, agent, place, now) {
   fill(row, subtree ? withSums(agent, subtree) : agent);
   writeCost(parts.cost, subtree ?? agent);
   writeText(parts.now, whatNow(agent));
-  showState(row, STATES.has(agent.status) ? agent.status : "unknown");
+  showState(row, knownStatus(agent.status));
   markFailures(row, (subtree ?? agent).error, (subtree ?? agent).count);
   row.toggleAttribute("data-sum", subtree !== null);
   for (const cell of parts.sums) cell.title = subtree ? `with the agents below it: ${subtree.agents} in all` : "";
@@ -35,9 +35,15 @@ export function markFailures(row, error, count) {
 /** Write what changes with time alone. */
 export function tickRow(row, agent, now) {
   const { elapsed, seen, spark } = partsOf(row);
-  writePlain(elapsed, format.elapsed(elapsedOf(agent, now)));
+  writePlain(elapsed, elapsedWords(agent, now));
   writePlain(seen, format.ago(agent["last-seen"], now));
   drawSpark(spark, agent.recent ?? null, now);
+}
+
+/** How long the latest run has taken so far, or took. */
+export function elapsedWords(agent, now) {
+  const words = OPEN.has(agent.status) ? format.elapsed : format.took;
+  return words(elapsedOf(agent, now));
 }
 
 function withSums(agent, { count, error, tokens }) {
@@ -60,7 +66,7 @@ export function writeCost(element, view) {
   write(element, cost === null && requests > 0 ? "unpriced" : format.money(cost));
   element.toggleAttribute("data-unpriced", cost === null);
   const exact = cost === null ? "" : `${format.exactMoney(cost)}; `;
-  const title = requests > 0 ? `${exact}${format.count(priced)} of ${format.count(requests)} model calls have a price` : "";
+  const title = requests > 0 ? `${exact}${format.count(priced)} of ${format.many(requests, "model call")} ${requests === 1 ? "has" : "have"} a price` : "";
   if (element.title !== title) element.title = title;
 }
 
@@ -107,11 +113,4 @@ function rail(kind) {
   const element = document.createElement("i");
   element.className = kind;
   return element;
-}
-
-/** Each second, in each row that is in view: to change a text costs less than to put another in its place. */
-function writePlain(element, text) {
-  const node = element.firstChild;
-  if (!node) element.textContent = text;
-  else if (node.data !== text) node.data = text;
 }

@@ -1,11 +1,19 @@
 // Copies a text to the clipboard, and says so on the button that was pressed.
 
-const SAID_MS = 2000;
+const UNFIT = /[\u0000-\u001f\u007f]/; // a command with a line end would be executed when it is pasted
 
-/** Copy `text`. Where the browser forbids it, the text is shown beside `button`, selected, for the reader to copy. */
-export async function copy(text, button) {
+/** How long a button says that something was copied, ms. */
+export const SAID_MS = 2000;
+
+/** Whether a command can be copied without harm. */
+export function isCopyable(command) {
+  return Boolean(command) && !UNFIT.test(command);
+}
+
+/** Copy `text`, and have `button` say so in the words of `said`. Where the browser forbids it, the text is shown beside `button`, selected, for the reader to copy. */
+export async function copy(text, button, said = "copied") {
   if (await isCopied(text)) {
-    say(button, "copied");
+    say(button, said);
     return true;
   }
   showSelected(text, button);

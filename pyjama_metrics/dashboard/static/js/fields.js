@@ -17,6 +17,8 @@ const WRITERS = {
   compact: (element, value) => writeShort(element, format.compact(value), format.count(value)),
   money: (element, value) => writeShort(element, format.money(value), format.exactMoney(value)),
   elapsed: (element, value) => write(element, format.elapsed(value)),
+  calls: (element, value) => write(element, format.many(value, "call")),
+  modelCalls: (element, value) => write(element, format.many(value, "model call")),
 };
 
 /** Put the values of `view` into the fields inside `root`; a view that is null has nothing to say. */
@@ -78,8 +80,14 @@ document.addEventListener("pointerover", ({ target }) => {
   if (time?.dataset.time) time.title = format.exactTime(Number(time.dataset.time));
 });
 
-function writePlain(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+/** Set an element's text without light. What is written each second is changed: that costs less than another text in its place. */
+export function writePlain(element, text) {
+  const node = element.firstChild;
+  if (node?.nodeType === Node.TEXT_NODE && node === element.lastChild) {
+    if (node.data !== text) node.data = text;
+  } else if (element.textContent !== text) {
+    element.textContent = text;
+  }
 }
 
 const lit = new WeakMap(); // element → when it was lit, ms

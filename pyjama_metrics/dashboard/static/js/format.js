@@ -36,14 +36,15 @@ export function compact(value) {
   return `${Math.abs(size) < 99.95 ? size.toFixed(1) : grouped(Math.round(size))}${SIZES[place]}`;
 }
 
-/** Micro-dollars; what is less than a cent keeps two digits that count. */
+/** Micro-dollars: less than a cent keeps two digits that count, and from a thousand dollars on cents do not matter. */
 export function money(micros) {
   if (micros === null) return NOTHING;
   const amount = Math.abs(micros) / 1e6;
   const sign = micros < 0 ? "−" : "";
   if (amount === 0) return "$0.00";
   if (amount < 0.01) return `${sign}$${amount.toFixed(amount < 0.0001 ? 6 : 4)}`;
-  return `${sign}$${amount < 99_999.5 ? grouped(amount.toFixed(2)) : compact(amount)}`;
+  if (amount < 999.995) return `${sign}$${amount.toFixed(2)}`;
+  return `${sign}$${amount < 99_999.5 ? grouped(Math.round(amount)) : compact(amount)}`;
 }
 
 /** Micro-dollars to the last of them. */
@@ -73,6 +74,16 @@ export function duration(ms) {
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   return span(seconds);
+}
+
+/** How many of something there are, with its noun: 1 call · 2 calls. */
+export function many(number, one, several = `${one}s`) {
+  return `${count(number)} ${number === 1 ? one : several}`;
+}
+
+/** How long something took that is over; in less than a second the clock would say 0:00. */
+export function took(ms) {
+  return ms !== null && ms < 1000 ? duration(Math.max(0, ms)) : elapsed(ms);
 }
 
 /** How long something has taken so far: 0:07 · 12:05 · 2 h 10 min · 3 d 4 h. */

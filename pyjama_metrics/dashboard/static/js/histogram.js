@@ -3,7 +3,7 @@
 import { px, set, svg } from "./svg.js";
 
 const SHORTEST = 0.001; // ms; what took no measurable time stands here
-export const HEIGHT = 32;
+const HEIGHT = 32;
 const LEAST = 2; // px: one slow execution among a million is still seen
 const GAP = 1;
 
@@ -25,7 +25,7 @@ export function place(ms, { from, to }, width) {
 }
 
 /** The bars of BucketViews: `[{x, width, height, bucket}]`, empty buckets left out, the highest as high as there is room. */
-export function barsOf(buckets, span, width) {
+function barsOf(buckets, span, width) {
   const most = Math.max(...buckets.map((bucket) => bucket.count));
   return buckets
     .filter((bucket) => bucket.count > 0)

@@ -1,4 +1,4 @@
-// What stands above the log: the choice of lines.
+// What stands above the log: the choice of entries.
 
 import { text } from "./format.js";
 import { occurring } from "./log-filter.js";
@@ -12,7 +12,7 @@ const selects = Object.fromEntries(["agent", "tool", "kind"].map((name) => [name
 const all = panel.querySelectorAll("button[data-all]");
 const listeners = [];
 
-/** The lines that the reader wants to see: `{agent, tool, kind, text}`; "" is any. */
+/** The entries that the reader wants to see: `{agent, tool, kind, text}`; "" is any. */
 export const choice = { agent: "", tool: "", kind: "", text: "" };
 
 /** Call `listener()` after each change of the choice. */
@@ -20,7 +20,7 @@ export function onChoice(listener) {
   listeners.push(listener);
 }
 
-/** Whether some lines are kept out of sight. */
+/** Whether some entries are kept out of sight. */
 export function isFiltered() {
   return Object.values(choice).some((value) => value !== "");
 }

@@ -1,8 +1,7 @@
-// Copies lines of the log as JSON, as they came.
+// Copies entries of the log as JSON, as they came.
 
+import { copy, SAID_MS } from "./copy.js";
 import { count } from "./format.js";
-
-const SHOWN_MS = 2000;
 
 const status = document.querySelector("#log-copied");
 
@@ -10,18 +9,11 @@ let timer = 0;
 
 /** Put these entries on the clipboard, and say so on the button for a moment. */
 export async function copyEntries(button, entries) {
-  const words = button.querySelector("[data-word]");
-  let said = `Copied ${count(entries.length)}`;
-  try {
-    await navigator.clipboard.writeText(`${JSON.stringify(entries, null, 2)}\n`);
-  } catch {
-    said = "Not allowed";
-  }
-  words.textContent = said;
+  const said = `Copied ${count(entries.length)}`;
+  if (!(await copy(`${JSON.stringify(entries, null, 2)}\n`, button, said))) return;
   status.textContent = said;
   clearTimeout(timer);
   timer = setTimeout(() => {
-    words.textContent = "Copy JSON";
     status.textContent = "";
-  }, SHOWN_MS);
+  }, SAID_MS);
 }

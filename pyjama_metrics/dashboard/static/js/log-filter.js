@@ -1,4 +1,4 @@
-// Which lines of the log are shown: by agent, tool, kind and text.
+// Which entries of the log are shown: by agent, tool, kind and text.
 
 import { kindOf, wordOf } from "./log-words.js";
 

@@ -1,7 +1,7 @@
 // The rows of the log. New ones are made a few per frame, from those that went out of sight, so that no storm holds the page up.
 
 import { fill, light, showState, write } from "./fields.js";
-import { idOf } from "./log-lines.js";
+import { idOf } from "./log-entries.js";
 import { kindOf, wordOf } from "./log-words.js";
 import { agentHref } from "./route.js";
 
@@ -21,9 +21,9 @@ export class LogRows {
     this.#template = template.content.firstElementChild;
   }
 
-  /** Show these lines in this order; those that are too many for one frame come with the next. */
-  show(lines) {
-    this.#wanted = lines;
+  /** Show these entries in this order; those that are too many for one frame come with the next. */
+  show(wanted) {
+    this.#wanted = wanted;
     this.#draw();
   }
 

@@ -1,4 +1,4 @@
-// What a line of the log says: its word, its shape, and the kind that one can choose.
+// What an entry of the log says: its word, its shape, and the kind that one can choose.
 
 import { text } from "./format.js";
 
@@ -18,7 +18,7 @@ const KINDS = {
   stopped: "stopped", interrupted: "stopped", cancelled: "stopped", canceled: "stopped",
 };
 
-/** The kinds that lines are chosen by, with their names: a kind is also the name of a shape. */
+/** The kinds that entries are chosen by, with their names: a kind is also the name of a shape. */
 export const KIND_NAMES = { failed: "Failed", crashed: "Crashed", waiting: "Waiting", running: "Started", completed: "Ok", stopped: "Stopped" };
 
 /** The word for what happened. */

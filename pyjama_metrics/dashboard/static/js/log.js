@@ -1,10 +1,11 @@
-// The panel of the log: newest first. It follows, until somebody pauses it or reads further down; then new lines wait.
+// The panel of the log: newest first. It follows, until somebody pauses it or reads further down; then new entries wait.
 
 import { count } from "./format.js";
+import { isCommand } from "./keys.js";
 import { choice, isFiltered, onChoice, showOffers } from "./log-controls.js";
 import { copyEntries } from "./log-copy.js";
+import { LogEntries, MOST } from "./log-entries.js";
 import { matcher } from "./log-filter.js";
-import { Lines, MOST } from "./log-lines.js";
 import { LogRows } from "./log-rows.js";
 import { onRoute } from "./route.js";
 import { data, onFrame } from "./store.js";
@@ -19,17 +20,17 @@ const list = document.querySelector("#log");
 const scroll = panel.querySelector(".scroll");
 const total = document.querySelector("#log-total");
 const none = document.querySelector("#no-log");
-const nonesuch = document.querySelector("#no-such-line");
+const nonesuch = document.querySelector("#no-such-entry");
 const fresh = document.querySelector("#log-fresh");
 const more = document.querySelector("#more-log");
 const pause = document.querySelector("#log-pause");
 const copy = document.querySelector("#log-copy");
 
-const lines = new Lines();
+const entries = new LogEntries();
 const rows = new LogRows(list, document.querySelector("#log-row"));
 
-const reasons = { isPaused: false, isAway: false, isFocused: false, isSelected: false }; // why new lines wait
-let held = null; // while they wait: {lines, number} of those that are shown
+const reasons = { isPaused: false, isAway: false, isFocused: false, isSelected: false }; // why new entries wait
+let held = null; // while they wait: {all, number} of those that are shown
 let matching = [];
 let limit = PAGE;
 let isInView = true;
@@ -41,12 +42,12 @@ onRoute(({ name }) => {
 });
 
 onFrame((change) => {
-  const before = lines.all;
-  if (lines.update(data()["recent-logs"], change.logs)) {
+  const before = entries.all;
+  if (entries.update(data()["recent-logs"], change.logs)) {
     if (held) held = holding();
     limit = PAGE;
   }
-  if (before === lines.all) return;
+  if (before === entries.all) return;
   isOffered = false;
   show();
 });
@@ -54,7 +55,7 @@ onFrame((change) => {
 onTick(() => {
   if (isOffered || !data()) return;
   isOffered = true;
-  showOffers(lines.all.map(({ entry }) => entry));
+  showOffers(entries.all.map(({ entry }) => entry));
 });
 
 onChoice(() => {
@@ -73,9 +74,7 @@ document.addEventListener("selectionchange", () => {
 
 pause.addEventListener("click", () => setPaused(!reasons.isPaused));
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
-  if (event.key !== "p" || event.ctrlKey || event.metaKey || event.altKey || isTyping || !isInView) return;
-  setPaused(!reasons.isPaused);
+  if (isCommand(event, "p") && isInView) setPaused(!reasons.isPaused);
 });
 
 fresh.addEventListener("click", () => {
@@ -91,7 +90,7 @@ more.addEventListener("click", () => {
   show();
 });
 
-copy.addEventListener("click", () => copyEntries(copy, shownLines().map(({ entry }) => entry)));
+copy.addEventListener("click", () => copyEntries(copy, shownEntries().map(({ entry }) => entry)));
 
 function setPaused(isPaused) {
   hold({ isPaused });
@@ -103,7 +102,7 @@ function isHeld() {
   return Object.values(reasons).some(Boolean);
 }
 
-/** Change why new lines wait. What is shown stays as it is while there is a reason. */
+/** Change why new entries wait. What is shown stays as it is while there is a reason. */
 function hold(changes) {
   Object.assign(reasons, changes);
   if (isHeld() === (held !== null)) return;
@@ -112,19 +111,19 @@ function hold(changes) {
 }
 
 function holding() {
-  return { lines: lines.all, number: lines.arrived };
+  return { all: entries.all, number: entries.arrived };
 }
 
-function shownLines() {
+function shownEntries() {
   return matching.slice(0, limit);
 }
 
 function show() {
   if (!isInView) return;
   const isWanted = matcher(choice);
-  matching = (held?.lines ?? lines.all).filter(({ entry }) => isWanted(entry));
-  rows.show(shownLines());
-  showFresh(held ? lines.all.filter(({ entry, number }) => number > held.number && isWanted(entry)).length : 0);
+  matching = (held?.all ?? entries.all).filter(({ entry }) => isWanted(entry));
+  rows.show(shownEntries());
+  showFresh(held ? entries.all.filter(({ entry, number }) => number > held.number && isWanted(entry)).length : 0);
   showRest();
 }
 
@@ -134,13 +133,13 @@ function showFresh(waiting) {
 }
 
 function showRest() {
-  const known = (held?.lines ?? lines.all).length;
+  const known = (held?.all ?? entries.all).length;
   total.textContent = isFiltered() ? `${count(matching.length)} of ${count(known)}` : known > 0 ? count(known) : "";
   none.hidden = known > 0;
   nonesuch.hidden = matching.length > 0 || known === 0;
   const hidden = Math.max(0, matching.length - limit);
   more.hidden = hidden === 0;
   more.textContent = `Show ${count(Math.min(PAGE, hidden))} more`;
-  const oldest = shownLines().at(-1)?.entry.timestamp ?? Infinity;
+  const oldest = shownEntries().at(-1)?.entry.timestamp ?? Infinity;
   list.toggleAttribute("data-days", Date.now() - oldest >= DAY);
 }

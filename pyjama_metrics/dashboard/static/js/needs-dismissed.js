@@ -1,5 +1,8 @@
 // Which ends of runs somebody has seen and put aside, kept by this browser for all its tabs.
 
+import { keep, kept } from "./kept.js";
+import { ENDED_BADLY } from "./statuses.js";
+
 const KEY = "dismissed";
 const MOST = 500;
 
@@ -19,7 +22,7 @@ export function onDismissed(listener) {
 
 /** Whether a NeedView can be put aside: what is over, not what waits. */
 export function canDismiss(need) {
-  return need.kind === "failed" || need.kind === "crashed";
+  return ENDED_BADLY.has(need.kind);
 }
 
 /** Whether it has been. */
@@ -32,7 +35,7 @@ export function dismiss(need, isAside = true) {
   dismissed = stored() ?? dismissed; // another tab may have been quicker
   if (isAside) dismissed.add(keyOf(need));
   else dismissed.delete(keyOf(need));
-  keep();
+  keep("localStorage", KEY, [...dismissed].slice(-MOST));
   tell();
 }
 
@@ -40,21 +43,10 @@ function keyOf(need) {
   return JSON.stringify([need["agent-id"], need.run]);
 }
 
-function keep() {
-  try {
-    localStorage.setItem(KEY, JSON.stringify([...dismissed].slice(-MOST)));
-  } catch {
-    // A browser that keeps nothing: it lasts until the page is left.
-  }
-}
-
-/** What is kept; null where nothing can be. */
+/** What is kept; null where nothing is. */
 function stored() {
-  try {
-    return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
-  } catch {
-    return null;
-  }
+  const keys = kept("localStorage", KEY);
+  return Array.isArray(keys) ? new Set(keys) : null;
 }
 
 function tell() {

@@ -1,7 +1,7 @@
 // The twin of pyjama_metrics/patches.py: what turns one document into the next, so that a change comes and not the whole.
 
 const LOGS = "recent-logs";
-const LOG_ENTRIES = 100;
+export const LOG_ENTRIES = 100; // of the document, as in pyjama_metrics/fold.py
 
 /** Bring `document` to the version that `patch` leads to, in place where it can be; returns the document. */
 export function apply(document, patch) {

@@ -1,15 +1,16 @@
 // The last five minutes of an agent as bars: upwards what was executed, below the line what of it failed.
 
+import { many } from "./format.js";
 import { set, svg } from "./svg.js";
 
-export const SLOTS = 30;
-export const BAR = 3; // px from bar to bar, one of them empty
+const SLOTS = 30;
+const BAR = 3; // px from bar to bar, one of them empty
 const BASE = 16; // px from the top to the line
 const DEEPEST = 5; // px below it
 const PER_DOUBLING = 3;
 
-export const WIDTH = SLOTS * BAR;
-export const HEIGHT = BASE + DEEPEST;
+const WIDTH = SLOTS * BAR;
+const HEIGHT = BASE + DEEPEST;
 
 /** An empty sparkline. */
 export function makeSpark() {
@@ -28,7 +29,7 @@ export function makeSpark() {
 export function drawSpark(spark, recent, now) {
   const shift = recent ? Math.max(0, Math.floor((now - recent.until) / recent.step) + 1) : SLOTS;
   const known = recent && shift < SLOTS ? recent : null;
-  const key = known ? `${shift} ${known.executions} ${known.errors}` : "";
+  const key = known ? `${shift} ${known.executions} ${known.error}` : "";
   if (spark.dataset.drawn === key) return false;
   spark.dataset.drawn = key;
   const { executed, missed } = paths(known, shift);
@@ -39,12 +40,12 @@ export function drawSpark(spark, recent, now) {
 }
 
 /** The bars as paths. Heights grow with the logarithm, the same in each row: rows can be compared, and nothing rescales. */
-export function paths(recent, shift) {
+function paths(recent, shift) {
   let executed = "";
   let missed = "";
-  for (const { x, executions, errors } of bars(recent, shift)) {
+  for (const { x, executions, error } of bars(recent, shift)) {
     if (executions > 0) executed += `M${x} ${BASE}V${BASE - height(executions)}h2V${BASE}z`;
-    if (errors > 0) missed += `M${x} ${BASE}v${Math.min(DEEPEST, 1 + height(errors))}h2V${BASE}z`;
+    if (error > 0) missed += `M${x} ${BASE}v${Math.min(DEEPEST, 1 + height(error))}h2V${BASE}z`;
   }
   return { executed, missed };
 }
@@ -52,7 +53,7 @@ export function paths(recent, shift) {
 function bars(recent, shift) {
   if (!recent) return [];
   const first = SLOTS - shift - recent.executions.length;
-  const all = recent.executions.map((executions, place) => ({ x: (first + place) * BAR, executions, errors: recent.errors[place] }));
+  const all = recent.executions.map((executions, place) => ({ x: (first + place) * BAR, executions, error: recent.error[place] }));
   return all.filter(({ x }) => x >= 0 && x < WIDTH);
 }
 
@@ -63,6 +64,6 @@ function height(count) {
 function words(recent, shift) {
   const seen = bars(recent, shift);
   const executions = seen.reduce((sum, bar) => sum + bar.executions, 0);
-  const errors = seen.reduce((sum, bar) => sum + bar.errors, 0);
-  return executions === 0 ? "no execution in the last 5 minutes" : `${executions} executions in the last 5 minutes, ${errors} failed`;
+  const error = seen.reduce((sum, bar) => sum + bar.error, 0);
+  return executions === 0 ? "no execution in the last 5 minutes" : `${many(executions, "execution")} in the last 5 minutes, ${error} failed`;
 }

@@ -13,7 +13,7 @@ const LEFT = 14;
 const SHAPES = { pending: null, running: "running", completed: "completed", failed: "failed", stopped: "stopped" };
 
 /** Where `count` stations are on a page `width` px wide: `{cell, height, stations: [{x, y}]}`, middle points, `cell` px apart. */
-export function placeSteps(count, width) {
+function placeSteps(count, width) {
   const columns = Math.max(1, width >= count * NARROWEST ? count : Math.floor(width / USUAL));
   const cell = Math.min(WIDEST, Math.floor(width / columns));
   const stations = Array.from({ length: count }, (_, place) => ({

@@ -1,5 +1,7 @@
 // The switch of the theme: the system's, light or dark. theme-first.js has applied what was chosen last time.
 
+import { keepText, keptText } from "./kept.js";
+
 const KEY = "theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 const inputs = [...document.querySelectorAll("input[name=theme]")];
@@ -17,11 +19,7 @@ apply();
 
 function choose(chosen) {
   theme = chosen;
-  try {
-    localStorage.setItem(KEY, theme);
-  } catch {
-    // A browser that keeps nothing: it lasts until the page is left.
-  }
+  keepText("localStorage", KEY, theme);
   apply();
 }
 
@@ -32,10 +30,6 @@ function apply() {
 }
 
 function stored() {
-  try {
-    const kept = localStorage.getItem(KEY);
-    return kept === "light" || kept === "dark" ? kept : "system";
-  } catch {
-    return "system";
-  }
+  const kept = keptText("localStorage", KEY);
+  return kept === "light" || kept === "dark" ? kept : "system";
 }

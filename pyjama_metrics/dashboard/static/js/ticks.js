@@ -1,4 +1,4 @@
-// The one timer of the page. What changes with time alone is written anew each second, while somebody looks.
+// The clock of the page: what changes with time alone is written anew each second, while somebody looks.
 
 const SECOND = 1000;
 

@@ -1,7 +1,8 @@
 // The tiles: figures that one sees from across the room. What they are out of is beneath them, and in full in their tips.
 
-import { fill, write, writeShort } from "./fields.js";
+import { fill, write, writePlain, writeShort } from "./fields.js";
 import * as format from "./format.js";
+import { many } from "./format.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
 import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
@@ -43,7 +44,7 @@ function showTools(tool, today) {
   writeShort(executions.figure, format.compact(tool.count), format.count(tool.count));
   writeNote(executions, today ? `${format.compact(today.count)} today` : "");
   const apart = tool.interrupted === 0 ? "" : ` ${many(tool.interrupted, "was interrupted and is", "were interrupted and are")} not counted.`;
-  writeTip(executions, `${many(tool.count, "execution", "executions")} with an outcome: ${format.count(tool.success)} succeeded, ${format.count(tool.error)} failed.${apart}`);
+  writeTip(executions, `${many(tool.count, "execution")} with an outcome: ${format.count(tool.success)} succeeded, ${format.count(tool.error)} failed.${apart}`);
   write(success.figure, format.percent(tool["success-rate"]));
   writeNote(success, tool.count === 0 ? "" : `${format.compact(tool.success)} of ${format.compact(tool.count)}`);
   writeTip(success, tool.count === 0 ? "No tool was executed yet." : `${format.count(tool.success)} succeeded of ${format.count(tool.count)} with an outcome, which is success + error.${apart}`);
@@ -55,10 +56,10 @@ function showTools(tool, today) {
 function showToday(today) {
   const { tokens, cost } = tiles;
   const requests = today?.requests ?? 0;
-  const calls = many(requests, "model call", "model calls");
+  const calls = many(requests, "model call");
   writeShort(tokens.figure, format.compact(today?.tokens ?? null), format.count(today?.tokens ?? null));
   writeNote(tokens, requests === 0 ? "" : `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}`);
-  writeTip(tokens, `${many(today?.tokens ?? 0, "token", "tokens")} of all kinds in ${calls} since midnight.`);
+  writeTip(tokens, `${many(today?.tokens ?? 0, "token")} of all kinds in ${calls} since midnight.`);
   showCost(cost, today?.["cost-micros"] ?? null, requests, today?.["priced-requests"] ?? 0, calls);
 }
 
@@ -87,7 +88,7 @@ function showMoment(now) {
   const executions = lastMinute(recent, now);
   writePlain(tiles.throughput.figure, rate(executions));
   tiles.throughput.place.toggleAttribute("data-none", executions === 0);
-  writeTip(tiles.throughput, `${many(Math.round(executions), "tool execution", "tool executions")} in the last minute. The bars are the last 5 minutes.`);
+  writeTip(tiles.throughput, `${many(Math.round(executions), "tool execution")} in the last minute. The bars are the last 5 minutes.`);
   drawSpark(spark, recent, now);
 }
 
@@ -108,10 +109,6 @@ function rate(perMinute) {
   return `${perSecond < 99.95 ? perSecond.toFixed(1) : format.count(Math.round(perSecond))} /s`;
 }
 
-function many(number, one, several) {
-  return `${format.count(number)} ${number === 1 ? one : several}`;
-}
-
 function partsOf(id) {
   const place = document.querySelector(`#${id}-tile`);
   return { place, figure: place.querySelector("[data-figure]"), note: place.querySelector("[data-note]"), tip: document.querySelector(`#${id}-tip`) };
@@ -123,8 +120,4 @@ function writeNote(tile, text) {
 
 function writeTip(tile, text) {
   writePlain(tile.tip, text);
-}
-
-function writePlain(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

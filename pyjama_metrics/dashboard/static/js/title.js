@@ -1,7 +1,7 @@
-// The title of the tab and its icon count who waits and who runs, while nobody looks, too.
+// The title of the tab and its icon count who needs somebody and who runs, while nobody looks, too.
 
 import { text } from "./format.js";
-import { isDismissed, onDismissed } from "./needs-dismissed.js";
+import { canDismiss, isDismissed, onDismissed } from "./needs-dismissed.js";
 import { onRoute } from "./route.js";
 import { data, onData } from "./store.js";
 
@@ -23,17 +23,25 @@ onRoute((route) => {
 });
 
 function show() {
-  const overview = data()?.overview ?? {};
-  const counts = ["waiting", "running"].map((status) => [status, overview[status] ?? 0]).filter(([, number]) => number > 0);
-  const said = counts.map(([status, number]) => `${number} ${status}`);
+  const running = data()?.overview.running ?? 0;
+  const needs = (data()?.needs ?? []).filter((need) => !isDismissed(need));
+  const said = [
+    needs.length > 0 && `${needs.length} ${needs.length === 1 ? "needs" : "need"} you`,
+    running > 0 && `${running} running`,
+  ];
   const title = [...said, view, NAME].filter(Boolean).join(" · ");
   if (document.title !== title) document.title = title;
-  showIcon(counts);
+  showIcon(iconOf(needs, running));
 }
 
-function showIcon([urgent]) {
-  const hasTrouble = (data()?.needs ?? []).some((need) => !isDismissed(need));
-  const name = urgent ? `${urgent[0]}-${Math.min(urgent[1], MOST_SHOWN + 1)}` : hasTrouble ? "trouble" : "";
+/** The name of an icon: a number while somebody waits or all is well, a warning where there is only what went wrong. */
+function iconOf(needs, running) {
+  if (needs.some((need) => !canDismiss(need))) return `waiting-${Math.min(needs.length, MOST_SHOWN + 1)}`;
+  if (needs.length > 0) return "trouble";
+  return running > 0 ? `running-${Math.min(running, MOST_SHOWN + 1)}` : "";
+}
+
+function showIcon(name) {
   const href = name ? new URL(`${name}.svg`, folder).href : idle;
   if (icon.href !== href) icon.href = href;
 }

@@ -2,7 +2,7 @@
 // shows it.
 
 export const ROW = 14; // px from one row of bars to the next
-export const LANE_GAP = 8;
+const LANE_GAP = 8;
 const MOST_ROWS = 4; // of one lane: what runs at the same time stands below each other, up to this many
 const MOST_LANES = 60;
 const LEAST_WIDTH = 2;

@@ -84,7 +84,7 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
         tab.page.unroute_all()
         tab.context.clear_permissions()
         if tab.page.url.startswith("http"):
-            tab.page.evaluate("localStorage.clear()")
+            tab.page.evaluate("localStorage.clear(), sessionStorage.clear()")
         tab.page.goto("about:blank")
         tab.page.set_viewport_size(VIEWPORT)
     # What the tests bring about: a server that ends, one that refuses a stream, a policy that is tried.

@@ -202,7 +202,7 @@ def test_filters_find_each_agent(hub: Hub, page: Page) -> None:
     search.fill("")
     for name, agent in data(server)["agents"].items():
         source.select_option(value=agent["source"])
-        assert texts(page, "#agents [data-name]") == [shown(name)]
+        wait_until(lambda name=name: texts(page, "#agents [data-name]") == [shown(name)], what=f"{name[:50]!r} alone")
     assert nothing_happened(page)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("orjson", "portalocker", "watchdog", "waitress", "flask", "prometheus_client")
+PACKAGES = ("orjson", "portalocker", "watchdog", "waitress", "flask", "prometheus_client", "genai-prices")
 
 
 def describe() -> dict[str, str]:

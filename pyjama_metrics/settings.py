@@ -21,6 +21,7 @@ SETTINGS = (
     Setting("PYJAMA_HOME", "~/.pyjama", "Folder of the hub: the shared file, its lock and the journals."),
     Setting("PYJAMA_FSYNC", "0", "1: every event and every snapshot is forced to the disk (survives power loss; slow)."),
     Setting("PYJAMA_STRICT", "0", "1: what cannot be recorded raises RecordingFailed instead of being counted; for tests."),
+    Setting("PYJAMA_CONFIG", "config.toml in the user's configuration folder", "File with your own prices; it need not exist."),
     Setting("PYJAMA_RUN", "set by a running agent", "Run id of the agent that started this process: the parent of its runs."),
     Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
 )
@@ -34,6 +35,12 @@ _ON = frozenset({"1", "true", "yes", "on"})
 def home() -> str:
     """The hub's folder as an absolute path: ``$PYJAMA_HOME``, else ``~/.pyjama``. It need not exist."""
     return os.path.abspath(os.path.expanduser(os.environ.get("PYJAMA_HOME") or "~/.pyjama"))
+
+
+def config() -> str | None:
+    """The configuration file that ``$PYJAMA_CONFIG`` names, as an absolute path; None where it names none."""
+    named = os.environ.get("PYJAMA_CONFIG")
+    return os.path.abspath(os.path.expanduser(named)) if named else None
 
 
 def fsync() -> bool:

@@ -17,7 +17,7 @@ PACKAGE = "pyjama_metrics"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 FLOORS = (
-    ("words", ("version", "errors", "events", "problems", "settings")),
+    ("words", ("version", "errors", "events", "problems", "settings", "price_table", "pricing")),
     (
         "pure",
         (
@@ -233,7 +233,7 @@ def test_the_write_road_is_found_from_where_it_begins() -> None:
     """It leads through the process's recording to its journal, and neither to the fold nor to the hub."""
     road = loaded_with(*WRITERS)
     assert road >= {"", "recorder", "recording", "runs", "background", "storage", "storage.journal", "tracked_calls", "hooks"}
-    assert road & {"hub", "fold", "state", "queries", "storage.json", "storage.lock"} == set()
+    assert road & {"hub", "fold", "state", "queries", "storage.json", "storage.lock", "storage.config", "pricing"} == set()
 
 
 @pytest.mark.parametrize("module", sorted(loaded_with(*WRITERS)))

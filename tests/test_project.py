@@ -92,7 +92,7 @@ def test_the_readme_and_the_full_run_name_the_same_two_commands() -> None:
         assert re.search(rf'^step ".*" {re.escape(command)}( --once)?$', full_run, re.MULTILINE)
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "scripts/smoke-test"])
+@pytest.mark.parametrize("script", [*SCRIPTS, "scripts/smoke-test", "scripts/update-prices"])
 def test_a_script_can_be_run(script: str) -> None:
     """It is there, and executable."""
     assert os.access(CHECKOUT / script, os.X_OK)

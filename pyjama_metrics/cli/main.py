@@ -42,6 +42,7 @@ COMMANDS = (
     Command("demo", "start a few real agents and the page, to see it move"),
     Command("show", "print totals, agents and tools"),
     Command("logs", "print the last log entries, or follow them"),
+    Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),
     Command("clear", "start the figures anew"),

@@ -10,6 +10,11 @@ import platformdirs
 APP = "pyjama-metrics"
 
 
+def configuration_folder() -> str:
+    """Where a user's settings lie: apart from the figures, so that whoever removes those keeps his settings."""
+    return platformdirs.user_config_dir(APP, appauthor=False)
+
+
 @cache
 def runtime_folder() -> str:
     """A folder for small notes of running programs, on Linux in memory: it takes a note when the home's disk is full."""

@@ -200,21 +200,39 @@ def _modes(hub: Hub) -> Iterator[Finding]:
 
 _COUNTED = {
     "malformed-lines": (
+        "journal line could not be read and was passed over",
         "journal lines could not be read and were passed over",
         "Look at what else writes to the journal folder.",
     ),
-    "unknown-events": ("events are of a kind that this version does not know", "Upgrade pyjama-metrics where you read."),
-    "invalid-values": ("values were no measurement (a negative or infinite duration, say)", "Look at the agents that record it."),
-    "lost-events": ("events could not be recorded at the time", "Free disk space, or mend the folder's permissions."),
-    "restored-snapshots": ("times the shared file was damaged and restored", "Look at what else writes to metrics.json."),
+    "unknown-events": (
+        "event is of a kind that this version does not know",
+        "events are of a kind that this version does not know",
+        "Upgrade pyjama-metrics where you read.",
+    ),
+    "invalid-values": (
+        "value was no measurement (a negative or infinite duration, say)",
+        "values were no measurement (a negative or infinite duration, say)",
+        "Look at the agents that record it.",
+    ),
+    "lost-events": (
+        "event could not be recorded at the time",
+        "events could not be recorded at the time",
+        "Free disk space, or mend the folder's permissions.",
+    ),
+    "restored-snapshots": (
+        "time the shared file was damaged and restored",
+        "times the shared file was damaged and restored",
+        "Look at what else writes to metrics.json.",
+    ),
 }
 
 
 def _counted(path: str, state: State) -> Iterator[Finding]:
-    for kind, (what, remedy) in _COUNTED.items():
+    for kind, (one, several, remedy) in _COUNTED.items():
         count = state["problems"].get(kind, 0)
         if count:
-            yield Problem(kind, path, f"{count:,} {what}.", f"{remedy} 'clear-metrics' resets the count.", "warning"), None
+            what = f"{count:,} {one if count == 1 else several}."
+            yield Problem(kind, path, what, f"{remedy} 'clear-metrics' resets the count.", "warning"), None
 
 
 def _places(hub: Hub) -> Iterator[Finding]:

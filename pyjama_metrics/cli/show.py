@@ -210,7 +210,7 @@ def _problems(screen: Screen, view: Dashboard) -> None:
     if view.problems.total:
         screen.line()
         odd = terminal.count(view.problems.total)
-        told = f"{odd} events are missing or odd; 'pyjama-metrics doctor' says which."
+        told = f"{odd} {'event is' if odd == 1 else 'events are'} missing or odd; 'pyjama-metrics doctor' says which."
         screen.line(screen.paint(told, "yellow"))
 
 

@@ -268,7 +268,9 @@ def rate(share: float | None) -> str | None:
     """A share of 1 as a percentage, as the page writes it: only all is "100 %", and only none is "0 %"."""
     if share is None or share in (0, 1):
         return None if share is None else f"{share:.0%}".replace("%", " %")
-    return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
+    if not 0.0005 <= share <= 0.9995:
+        return "<0.1 %" if share < 0.5 else ">99.9 %"
+    return f"{share * 100:.1f} %"
 
 
 def clock(then_ms: int, now_ms: int) -> str:

@@ -26,12 +26,17 @@ class PromptRequest(HTTPRequestParser):  # type: ignore[misc]
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
-        self._began = time.monotonic()
+        self.began = time.time()
+        """When its first byte was there, in seconds since the epoch, as the server's own times."""
 
     def received(self, data: bytes) -> int:
         """Called by waitress with what came; returns how much of it belongs to this request."""
         taken: int = super().received(data)
-        if not self.completed and time.monotonic() - self._began > WHOLE_REQUEST:
-            self.error = TooSlow(f"the request did not arrive within {WHOLE_REQUEST:g} s; send it without pauses")
-            self.completed = True
+        if not self.completed and time.time() - self.began > WHOLE_REQUEST:
+            self.give_up()
         return taken
+
+    def give_up(self) -> None:
+        """Take it for complete, and refuse it."""
+        self.error = TooSlow(f"the request did not arrive within {WHOLE_REQUEST:g} s; send it without pauses")
+        self.completed = True

@@ -14,6 +14,7 @@ That needs more of waitress than it documents; all of it is in this module and l
 from __future__ import annotations
 
 import struct
+import time
 from socket import SO_LINGER, SOL_SOCKET
 from socket import socket as Socket
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 
-from pyjama_metrics.dashboard import security
+from pyjama_metrics.dashboard import arrivals, security
 from pyjama_metrics.dashboard.arrivals import PromptRequest
 from pyjama_metrics.dashboard.stream import HAND_OVER, Opening
 from pyjama_metrics.storage.json import dumps
@@ -33,7 +34,7 @@ IDLE = 30.0
 """Seconds for which a connection is kept that was used and is not any more; browsers keep theirs for the next request."""
 
 FIRST_BYTE = 5.0
-"""Seconds that a new connection has for its first byte: a client that connects has something to ask."""
+"""Seconds that a new connection has for beginning a request: a client that connects has something to ask."""
 
 MAX_PIPELINED = 8
 """Requests of one connection that wait for the one before; the connection of a client that sends more ends after these."""
@@ -121,6 +122,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     opened_by: Any = None
     chunked = False
     waits_for_client = False
+    used_at: float | None = None
+    """When the latest answer was ready (seconds since the epoch); None before the first."""
 
     def readable(self) -> bool:
         """Called by waitress; what a stream's client sends is no request."""
@@ -155,12 +158,25 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return float(self.last_activity + STALLED)
         if self.requests or self.opening is not None:
             return None
-        if self.last_activity == self.creation_time:
-            return float(self.creation_time + FIRST_BYTE)
-        return float(self.last_activity + IDLE)
+        # What arrives does not prolong it, or a byte now and then would keep it for ever.
+        request = self.request
+        if request is not None:
+            return float(self.creation_time if self.used_at is None else request.began) + arrivals.WHOLE_REQUEST
+        return float(self.creation_time + FIRST_BYTE) if self.used_at is None else self.used_at + IDLE
+
+    def unused_since(self) -> float:
+        """When it was last of use, in seconds since the epoch: who has waited longest goes first when there is no room."""
+        return float(self.used_at or self.creation_time)
 
     def let_go(self) -> None:
-        """Close the connection. Called in the thread of the loop."""
+        """Close the connection; a client that is in the middle of a request is told why. Called in the thread of the loop."""
+        with self.requests_lock:
+            late, self.request = self.request, None
+            if late is not None and not self.requests and not self.total_outbufs_len:
+                late.give_up()
+                self.requests.append(late)
+                self.server.add_task(self)
+                return
         if self.total_outbufs_len:
             # The system would otherwise hold for minutes what was not taken.
             self.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
@@ -174,6 +190,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 return
         request = self.requests[0]
         super().service()
+        self.used_at = time.time()
         # The thread of an earlier request of this connection may still be here when another answers the stream's.
         if self.opening is not None and self.opened_by is request:
             self.opening.arrive(self)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import math
 import os
 import resource
 import signal
@@ -45,7 +46,10 @@ THREADS = 16
 """Threads that answer requests; streams need none."""
 
 OTHER_CONNECTIONS = 200
-"""Connections at a time that are no streams; further ones wait to be accepted."""
+"""Connections at a time that are no streams."""
+
+ROOM = 1 / 16
+"""The part of all connections that can still be accepted when the first are closed to make room."""
 
 OWN_DESCRIPTORS = 64
 """Descriptors that are left for files while the system's limit is all used for connections."""
@@ -75,13 +79,14 @@ class DashboardServer:
         self._waker = Waker(self._sockets)
         self.live.on_change = self.streams.on_arrival = self._waker.wake
         self._stopping = False
+        self._most = connections_at_a_time(max_streams + OTHER_CONNECTIONS)
         self._server = create_server(
             create_app(self.live, self.streams, security.own_hosts(address, port)),
             map=self._sockets,
             sockets=[listener],
             threads=THREADS,
             ident=None,
-            connection_limit=connections_at_a_time(max_streams + OTHER_CONNECTIONS),
+            connection_limit=self._most,
             max_request_body_size=security.MAX_BODY,
             max_request_header_size=32 * 1024,
             # Never reached: beyond it a thread would wait for its client. What bounds an answer is said in `connections`.
@@ -118,12 +123,19 @@ class DashboardServer:
         return min((wait + 0.001 for wait in waits if wait is not None), default=None)
 
     def _let_go_of_unused(self) -> None:
-        """Close the connections whose clients ask nothing, or take nothing of what they asked for."""
+        """Close the connections whose clients ask nothing, or take nothing of what they asked for; and, when there is no room
+        for others, those that were of no use for longest: whoever comes next may have something to ask.
+        """
         now = time.time()
-        for channel in list(self._server.active_channels.values()):
-            end = channel.kept_until()
-            if end is not None and end <= now:
+        unused = [(end, channel) for channel in list(self._server.active_channels.values()) if (end := channel.kept_until())]
+        for end, channel in unused:
+            if end <= now:
                 channel.let_go()
+        excess = len(self._sockets) + math.ceil(self._most * ROOM) - self._most
+        if excess > 0:
+            kept = [channel for end, channel in unused if end > now]
+            for channel in sorted(kept, key=Channel.unused_since)[:excess]:
+                channel.handle_close()
 
     def _end(self) -> None:
         self.streams.end(self._sockets)
@@ -167,7 +179,7 @@ def serve(
     server = DashboardServer(hub, listener)
     with stopped_by_signals(server.stop):
         if port and listener.getsockname()[1] != port:
-            announce(f"Port {port} is in use by another program; the next free one is taken.")
+            announce(f"Port {port} is in use by a program that does not answer as this dashboard; the next free one is taken.")
         announce(f"The dashboard of {hub.folder} is at {server.url} (Ctrl-C ends it)")
         open_page(server.url, open_browser)
         server.run()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pyjama_metrics.cli.terminal import printable
 from pyjama_metrics.dashboard.server import DashboardServer
 from pyjama_metrics.recorder import record_agent_start, record_llm_usage, record_tool_execution
 from tests.dashboard.looking import open_page, row, see
@@ -95,8 +96,9 @@ def detail(server: Served, name: str) -> Any:
 
 
 def shown(text: str) -> str:
-    """How a text is written: its controls as pictures, and no more of it than a line can show."""
-    pictures = "".join(chr(0x2400 + ord(each)) if each < " " else each for each in text[: LONGEST_SHOWN + 1])
+    """How a text is written: its controls as pictures, what shows nothing as the command line has it, no more than a line."""
+    written = (chr(0x2400 + ord(each)) if each < " " else each for each in text[: LONGEST_SHOWN + 1])
+    pictures = "".join(each if each > "\u2400" or each == " " else printable(each) for each in written)
     return pictures if len(pictures) <= LONGEST_SHOWN else f"{pictures[:LONGEST_SHOWN]}…"
 
 

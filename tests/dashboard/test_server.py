@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -289,10 +289,8 @@ def test_requests_that_do_not_wait_are_answered_one_after_the_other(home: Path) 
         assert b"Connection: close" not in told
 
 
-def test_a_connection_that_asks_nothing_makes_room_for_one_that_does(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many silent ones as are accepted are gone after a moment; one that has asked something is kept for longer."""
-    few = server_module.OWN_DESCRIPTORS + 10
-    monkeypatch.setattr(server_module.resource, "getrlimit", lambda _: (few, few))
+def test_a_connection_that_asks_nothing_is_closed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silent ones are gone after a moment; one that has asked something is kept for longer."""
     monkeypatch.setattr(connections, "FIRST_BYTE", 0.2)
     with serving(home) as server, ExitStack() as stack:
         host, _, port = server.url.removeprefix("http://").partition(":")
@@ -300,20 +298,60 @@ def test_a_connection_that_asks_nothing_makes_room_for_one_that_does(home: Path,
         used.request("GET", "/health")
         used.getresponse().read()
         silent = [stack.enter_context(socket.create_connection((host, int(port)), timeout=5)) for _ in range(20)]
-        assert ask(server, "/health").status == 200
         assert [connection.recv(1) for connection in silent] == [b""] * 20
         used.request("GET", "/health")
         assert used.getresponse().status == 200
 
 
-def test_no_more_connections_are_accepted_than_there_are_descriptors(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others wait their turn, and nothing spins meanwhile."""
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET /health HTTP/1.1\r\nHost: "], ids=["nothing", "a byte", "half a request"])
+def test_whoever_comes_last_finds_room(home: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    """No more connections are open than there are descriptors; those that were of no use for longest are closed for others."""
     few = server_module.OWN_DESCRIPTORS + 10
     monkeypatch.setattr(server_module.resource, "getrlimit", lambda _: (few, few))
+    with serving(home) as server, ExitStack() as stack:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        useless = [stack.enter_context(socket.create_connection((host, int(port)), timeout=5)) for _ in range(20)]
+        for connection in useless:
+            with suppress(ConnectionError):
+                connection.sendall(sent)
+        began = time.monotonic()
+        assert ask(server, "/health").status == 200
+        assert time.monotonic() - began < 1.0
+        assert len(server._sockets) <= 10
+        assert gone(useless[0])
+
+
+def test_what_arrives_does_not_keep_a_connection(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither blank lines before a request nor a request that stops in its middle; the latter is told why."""
+    monkeypatch.setattr(connections, "FIRST_BYTE", 0.3)
+    monkeypatch.setattr(connections.arrivals, "WHOLE_REQUEST", 0.6)
     with serving(home) as server:
         host, _, port = server.url.removeprefix("http://").partition(":")
-        with ExitStack() as stack:
-            for _ in range(20):
-                stack.enter_context(socket.create_connection((host, int(port))))
-            wait_until(lambda: len(server._sockets) == 10, 2.0, "all that may be accepted")
-        assert ask(server, "/health").status == 200
+        with socket.create_connection((host, int(port)), timeout=5) as blank, socket.create_connection((host, int(port))) as half:
+            half.settimeout(5)
+            half.sendall(b"GET /health HTTP/1.1\r\nHos")
+
+            def is_closed() -> bool:
+                try:
+                    blank.sendall(b"\r\n\r\n")
+                except ConnectionError:
+                    return True
+                return gone(blank)
+
+            wait_until(is_closed, 3.0, "the end of a connection of blank lines")
+            told = b"".join(iter(lambda: half.recv(4096), b""))
+        assert told.startswith(b"HTTP/1.0 408 ")
+        assert b"did not arrive within 0.6 s" in told
+
+
+def gone(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.settimeout(5)

@@ -278,6 +278,17 @@ def test_a_rate_says_out_of_what(server: DashboardServer, page: Page) -> None:
     see(tip, "3 succeeded of 4 with an outcome, which is success + error. 1 was interrupted and is not counted.")
 
 
+def test_a_failure_among_thousands_is_not_rounded(server: DashboardServer, page: Page) -> None:
+    """Neither to nothing nor to more than it is."""
+    for _ in range(4000):
+        record_tool_execution("grep", "agent", duration_ms=1)
+    record_tool_execution("grep", "agent", "error", duration_ms=1)
+    wait_until(lambda: ask(server, "/api/data").json["metrics"]["global"]["count"] == 4001)
+    open_page(page, server)
+    see(page.locator("#success-tile"), ">99.9 %")
+    see(page.locator("#errors-tile"), "<0.1 %")
+
+
 @pytest.mark.parametrize(
     ("costs", "figure", "note"),
     [
@@ -300,6 +311,9 @@ def test_a_cost_that_nobody_knows_is_not_nothing(
     open_page(page, server)
     wait_until(lambda: tile(page, "cost").inner_text() == figure, what=figure)
     assert page.locator("#cost-tile .note").inner_text() == note
+    for width in (360, 1100, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert tile(page, "cost").evaluate("element => element.scrollWidth <= element.clientWidth"), width
     assert tile(page, "tokens").inner_text() == str(15 * len(costs))
 
 

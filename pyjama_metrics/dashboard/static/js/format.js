@@ -4,6 +4,8 @@ const NOTHING = "–";
 const LONGEST = 300; // characters
 const SIZES = ["k", "M", "G", "T"];
 const CONTROLS = /[\u0000-\u001f]/g; // shown as the pictures that Unicode has for them: ␀ ␉ ␊
+// What shows nothing, or turns what follows around, is written as the command line writes it: \u202e. Emoji need the joiner.
+const HIDDEN = /(?!\u200d)[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 // The first formatter of a page takes some 20 ms to make, before anything is on screen; so each is made when it is needed.
 const exact = lazily(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }));
@@ -14,7 +16,9 @@ const day = lazily(() => new Intl.DateTimeFormat(undefined, { day: "numeric", mo
 export function text(value) {
   if (value === null || value === undefined) return "";
   const start = String(value).slice(0, LONGEST + 1);
-  const whole = start.replace(CONTROLS, (control) => String.fromCharCode(0x2400 + control.charCodeAt(0)));
+  const whole = start
+    .replace(CONTROLS, (control) => String.fromCharCode(0x2400 + control.charCodeAt(0)))
+    .replace(HIDDEN, (hidden) => `\\u${hidden.codePointAt(0).toString(16).padStart(4, "0")}`);
   return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
 }
 
@@ -59,7 +63,9 @@ export function percent(value) {
   if (value === null) return NOTHING;
   if (value === 1) return "100 %";
   if (value === 0) return "0 %";
-  return `${Math.min(Math.max(value * 100, 0.1), 99.9).toFixed(1)} %`;
+  if (value < 0.0005) return "<0.1 %";
+  if (value > 0.9995) return ">99.9 %";
+  return `${(value * 100).toFixed(1)} %`;
 }
 
 /** Milliseconds in the unit that needs three digits. */

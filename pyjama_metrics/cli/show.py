@@ -209,8 +209,8 @@ def _tool_cells(screen: Screen, name: str, tool: ToolView) -> list[Cell | str]:
 def _problems(screen: Screen, view: Dashboard) -> None:
     if view.problems.total:
         screen.line()
-        odd = terminal.count(view.problems.total)
-        told = f"{odd} {'event is' if odd == 1 else 'events are'} missing or odd; 'pyjama-metrics doctor' says which."
+        odd = terminal.things(view.problems.total, "event is", "events are")
+        told = f"{odd} missing or odd; 'pyjama-metrics doctor' says which."
         screen.line(screen.paint(told, "yellow"))
 
 

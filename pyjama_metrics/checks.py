@@ -184,10 +184,14 @@ def _set_aside(hub: Hub) -> Iterator[Finding]:
             aside = os.path.join(hub.folder, name)
             what = "A damaged shared file was set aside here, and the figures were restored."
             yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
+        if name.startswith(f"{names.REQUESTS}.corrupt-"):
+            aside = os.path.join(hub.folder, name)
+            what = "A damaged file of known model calls was set aside here, and begun anew."
+            yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
 
 
 def _modes(hub: Hub) -> Iterator[Finding]:
-    for path in (hub.snapshot_path, hub.snapshot_path + ".prev"):
+    for path in (hub.snapshot_path, hub.snapshot_path + ".prev", os.path.join(hub.folder, names.REQUESTS)):
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
         except FileNotFoundError:
@@ -219,6 +223,11 @@ _COUNTED = {
         "events could not be recorded at the time",
         "Free disk space, or mend the folder's permissions.",
     ),
+    "damaged-requests": (
+        "time the file of known model calls was damaged; calls that were told before it and again after it may count twice",
+        "times the file of known model calls was damaged; calls that were told before it and again after it may count twice",
+        "Look at what else writes to requests.db.",
+    ),
     "restored-snapshots": (
         "time the shared file was damaged and restored",
         "times the shared file was damaged and restored",
@@ -238,7 +247,8 @@ def _counted(path: str, state: State) -> Iterator[Finding]:
 def _places(hub: Hub) -> Iterator[Finding]:
     """The names that a fold writes to: what is no file there stops every fold."""
     offsets = os.path.join(names.journal_folder(hub.folder), "offsets.json")
-    for path in (hub.snapshot_path + ".prev", hub.snapshot_path + ".prev.tmp", offsets, offsets + ".tmp", hub.lock_path):
+    previous, requests = hub.snapshot_path + ".prev", os.path.join(hub.folder, names.REQUESTS)
+    for path in (previous, previous + ".tmp", offsets, offsets + ".tmp", hub.lock_path, requests):
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):

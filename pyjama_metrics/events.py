@@ -31,7 +31,7 @@ MAX_COST_USD = 1_000_000.0
 
 SUCCESS = frozenset({"ok", "success", "completed"})
 INTERRUPTED = frozenset({"interrupted", "cancelled", "canceled", "stopped"})
-TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens")
+TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens", "cache-write-1h-tokens")
 """The kinds of tokens that a model call counts, by the field of its event; what a cache held is not in the input."""
 OUTCOMES = frozenset({"completed", "failed", "stopped"})
 """What ``record_agent_complete`` may say; ``crashed`` is only ever found out by somebody else."""

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from pyjama_metrics import histogram, roll_ups
+from pyjama_metrics import histogram, ledger_rows, roll_ups
 from pyjama_metrics.event_fields import (
     ORIGIN,
     Event,
@@ -29,7 +29,7 @@ from pyjama_metrics.event_fields import (
     time_of,
     usable_durations,
 )
-from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, TOKENS, status_class, text_of
+from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
@@ -44,12 +44,23 @@ from pyjama_metrics.state import (
     new_usage,
 )
 from pyjama_metrics.statuses import end_order, settle
+from pyjama_metrics.usages import REPORTED, Charge, Request, amounts_of, charge_of, figures_of, join, owner_of, request_id_of
 
 LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
 
 
-def fold(state: State, journal: str, events: Sequence[Event | None]) -> None:
+class Requests(Protocol):
+    """The model calls that the state counts, by their request ids."""
+
+    def get(self, request_id: str, /) -> Request | None:
+        """What is known of a call; None where nothing is."""
+
+    def __setitem__(self, request_id: str, request: Request, /) -> None:
+        """Know that of a call from now on."""
+
+
+def fold(state: State, journal: str, events: Sequence[Event | None], requests: Requests) -> None:
     """Add the next ``events`` of one journal to ``state``, in place.
 
     Args:
@@ -57,8 +68,10 @@ def fold(state: State, journal: str, events: Sequence[Event | None]) -> None:
         journal: name of the journal file, ``<writer>.<segment>.jsonl``.
         events: its lines in order, parsed; ``None`` stands for a line that is not a JSON object. The caller moves the
             byte offset; the number of lines is counted here, as it numbers the log entries.
+        requests: those that ``state`` counts. It is changed with the state, and is to be thrown away with it. Only a model call
+            that has a request id makes use of it.
     """
-    _Folding(state, journal).run(events)
+    _Folding(state, journal, requests).run(events)
 
 
 def lose_sight(state: State, agent_id: str, run_id: str, time_ms: int) -> None:
@@ -90,15 +103,14 @@ class _Group:
 class _Folding:
     """One call of :func:`fold`: the state, the place in the journal, and what is gathered but not yet added."""
 
-    def __init__(self, state: State, journal: str) -> None:
-        self.state, self.journal = state, journal
+    def __init__(self, state: State, journal: str, requests: Requests) -> None:
+        self.state, self.journal, self.requests = state, journal, requests
         self.writer = journal.rsplit(".", 2)[0]
         self.position = state["journals"].setdefault(journal, {"offset": 0, "lines": 0})
         self.line = self.position["lines"]
         self.groups: dict[tuple[Any, Any, Any, Any], _Group] = {}
         self.times: dict[str, list[float]] = {}
-        self.usage: dict[tuple[str, str, str | None], Usage] = {}
-        self.requests: list[tuple[int, int, int | None]] = []
+        self.charges: dict[Charge, list[int]] = {}
         self.touched: dict[str, Agent] = {}
         self.logs: list[dict[str, Any]] = []
 
@@ -296,15 +308,29 @@ class _Folding:
             agent["last-error"] = {"time": time, "message": text}
 
     def on_llm(self, event: Event) -> None:
-        counts = {key: count_of(event.get(key, 0)) for key in TOKENS}
-        cost = event.get("cost-micros")
-        cost = None if cost is None else count_of(cost)
+        figures, request_id = figures_of(event), request_id_of(event)
         agent, time = self.seen(event)
         self.touch_run(agent, event, time)
-        phase = event.get("phase")
-        key = event["agent"], text_of(event.get("model")), None if phase is None else text_of(phase)
-        _add_usage(self.usage.setdefault(key, new_usage()), counts, cost, estimated=event.get("tokens-are") == "estimated")
-        self.requests.append((time, sum(counts.values()), cost))
+        if figures is None:
+            return
+        request = Request(owner_of(event, time, self.run_id_of(agent, event.get("run"))), figures)
+        if request_id is not None:
+            before = self.requests.get(request_id)
+            if before is not None:
+                request = join(before, request)
+                if request == before:
+                    return
+                self.charge(before, -1)
+            self.requests[request_id] = request
+        self.charge(request, 1)
+
+    def charge(self, request: Request, sign: int) -> None:
+        charge, amounts = charge_of(request), amounts_of(request)
+        before = self.charges.get(charge)
+        if before is None:
+            self.charges[charge] = [sign * amount for amount in amounts]
+        else:
+            before[:] = [one + sign * amount for one, amount in zip(before, amounts, strict=True)]
 
     def on_workflow(self, event: Event) -> None:
         agent, time = self.seen(event)
@@ -395,8 +421,10 @@ class _Folding:
         self.position["lines"] = self.line
         # Here and not where a call is read: a row of the state that is not what it should be must raise, not count as an event
         # that is no use.
-        self.add_usage()
         self.roll_up()
+        for charge, amounts in self.charges.items():
+            if any(amounts):
+                self.add_charge(charge, amounts)
         if self.logs:
             logs = self.state["recent-logs"] + self.logs
             logs.sort(key=_log_order)
@@ -404,17 +432,22 @@ class _Folding:
         for agent in self.touched.values():
             settle(agent)
 
-    def add_usage(self) -> None:
-        state = self.state
-        for (agent_id, model, phase), usage in self.usage.items():
-            agent = self.touched[agent_id]
-            counts = [(key, count) for key, count in usage.items() if count]
-            rows = [(agent["models"], model), (state["models"], model)]
-            if phase is not None:
-                rows += [(agent["phases"], phase), (state["phases"], phase)]
-            for sums in [agent["tokens"], state["tokens"], *(usages.setdefault(name, new_usage()) for usages, name in rows)]:
-                for key, count in counts:
-                    sums[key] += count  # type: ignore[literal-required]
+    def add_charge(self, charge: Charge, amounts: list[int]) -> None:
+        state, is_reported = self.state, charge.kind == REPORTED
+        # An agent that was let go is only in the figures of all.
+        agent = state["agents"].get(charge.agent)
+        for part in (state,) if agent is None else (state, agent):
+            _add_usage(part["tokens"], amounts, is_reported)
+            _add_to_row(part["models"], charge.model, amounts, is_reported)
+            if charge.phase:
+                _add_to_row(part["phases"], charge.phase, amounts, is_reported)
+            day = charge.day if charge.day >= part["ledger-from"] else 0
+            ledger_rows.add(part["ledger"], ledger_rows.RowKey(day, *charge[2:]), amounts)
+        series, key = state["roll-ups"], ledger_rows.RowKey(0, charge.band, charge.kind, charge.model)
+        for target in roll_ups.at(series, charge.minute_ms):
+            roll_ups.add_requests(target, key, amounts, is_reported=is_reported)
+        if amounts[ledger_rows.REQUESTS] < 0:
+            roll_ups.drop_empty(series, charge.minute_ms)
 
     def roll_up(self) -> None:
         series = self.state["roll-ups"]
@@ -427,9 +460,6 @@ class _Folding:
                 for target in roll_ups.at(series, begin):
                     roll_ups.add_executions(target, kind, end - start)
                 start = end
-        for time, tokens, cost in self.requests:
-            for target in roll_ups.at(series, time):
-                roll_ups.add_request(target, tokens, cost)
 
 
 RULES: dict[str, Callable[[_Folding, Event], None]] = {
@@ -464,16 +494,20 @@ def _add(tally: Tally | Agent, kind: str, count: int, latest: int, batch: histog
         tally["last-seen"] = latest
 
 
-def _add_usage(usage: Usage, counts: dict[str, int], cost: int | None, *, estimated: bool) -> None:
+def _add_to_row(rows: dict[str, Usage], name: str, amounts: Sequence[int], is_reported: bool) -> None:
+    row = rows.setdefault(name, new_usage())
+    _add_usage(row, amounts, is_reported)
+    if not any(row.values()):
+        del rows[name]  # its calls were charged elsewhere since
+
+
+def _add_usage(usage: Usage, amounts: Sequence[int], is_reported: bool) -> None:
     sums = cast(dict[str, int], usage)
-    sums["requests"] += 1
-    for key, count in counts.items():
-        sums[key] += count
-    if estimated:
-        sums["estimated-tokens"] += sum(counts.values())
-    if cost is not None:
-        sums["cost-micros"] += cost
-        sums["priced-requests"] += 1
+    for column, amount in zip(ledger_rows.COLUMNS, amounts, strict=True):
+        if amount:
+            sums[column] = max(0, sums[column] + amount)
+    if is_reported:
+        sums["priced-requests"] = max(0, sums["priced-requests"] + amounts[ledger_rows.REQUESTS])
 
 
 def _or_never(time: int | None) -> int:

@@ -20,6 +20,7 @@ from pyjama_metrics.state import State
 from pyjama_metrics.storage import losses, segments
 from pyjama_metrics.storage.files import Signature
 from pyjama_metrics.storage.lock import FoldLock, HeldLock
+from pyjama_metrics.storage.requests import RequestsFile
 from pyjama_metrics.storage.segments import Claim, Segment
 from pyjama_metrics.storage.snapshot import Removed, SnapshotFile, SnapshotTooNew
 
@@ -71,6 +72,7 @@ class Hub:
         self.projections: list[Projection] = []
         """Other projections of the journals: a segment stays until each of them is past its end."""
         self._snapshot = SnapshotFile(self.folder, fsync=settings.fsync())
+        self._requests = RequestsFile(self.folder, fsync=settings.fsync())
         self._lock = FoldLock(self._snapshot.path + ".lock")
         self._watch = deaths.OwnerWatch()
         self._cached: tuple[Signature, State] | None = None
@@ -113,7 +115,10 @@ class Hub:
         while True:
             try:
                 with self._lock.held(wait) as held:
-                    return step(held, doubt)
+                    try:
+                        return step(held, doubt)
+                    finally:
+                        self._requests.end()
             except Removed:
                 continue  # somebody removed the snapshot or the folder meanwhile: begin again with what is there now
             except OSError as error:
@@ -149,20 +154,31 @@ class Hub:
         return FoldReport(folded, caught_up)
 
     def _load(self, doubt: int) -> tuple[State, bool]:
-        """The state to go on from, and whether it is that of the snapshot in place."""
+        """The state to go on from, and whether it is that of the snapshot in place; the requests are those that it counts."""
         # Taken out while it is being changed: a fold that fails half way leaves a state that is no use any more.
         cached, self._cached = self._cached, None
         if cached is not None and not doubt and cached[0] == self._snapshot.signature():
+            self._requests.begin(cached[1]["generation"])
             return cached[1], True
         try:
             if doubt == _MOST_DOUBT:
-                return self._snapshot.restore(trust_previous=False), False
+                return self._gone_back(trust_previous=False), False
             state = self._snapshot.read(thorough=doubt > 0)
         except SnapshotTooNew:
             raise
         except SnapshotUnreadable:
-            return self._snapshot.restore(), False
-        return (self._snapshot.emptied(), False) if state is None else (state, True)
+            return self._gone_back(trust_previous=True), False
+        if state is None:
+            self._requests.begin(-1)
+            return self._snapshot.emptied(), False
+        self._requests.begin(state["generation"])
+        return state, True
+
+    def _gone_back(self, *, trust_previous: bool) -> State:
+        """The state to go on from where the snapshot is damaged, with the requests that it counts."""
+        state, counts = self._snapshot.restore(trust_previous=trust_previous)
+        self._requests.begin(counts)
+        return state
 
     def _remember(self, state: State) -> None:
         signature = self._snapshot.signature()
@@ -194,15 +210,20 @@ class Hub:
         except (FileNotFoundError, PermissionError):
             return 0, 0  # removed by whoever removed the folder; or another user's, and doctor says so
         parsed = segments.parse(lines, self._now() + AHEAD_MS) if lines else []
-        fold(state, segment.name, parsed)
+        fold(state, segment.name, parsed, self._requests)
         at["offset"] += size
         return len(parsed), size
 
-    def _publish(self, held: HeldLock, state: State, exists: bool, start: dict[str, dict[str, int]]) -> None:
+    def _publish(
+        self, held: HeldLock, state: State, exists: bool, start: dict[str, dict[str, int]], *, cleared: bool = False
+    ) -> None:
         before = state["generation"]
         state["generation"], state["updated"] = before + 1, self._now()
         if not held.is_in_place():
             raise Removed  # the folder that we locked is gone; what we know belongs to it, not to the new one
+        self._requests.write(before + 1, self._now(), cleared=cleared)
+        if self._requests.set_aside is not None:
+            state["problems"]["damaged-requests"] = state["problems"].get("damaged-requests", 0) + 1
         try:
             self._cached = (self._snapshot.write(state, held, replaces=exists), state)
         except Removed:
@@ -324,7 +345,7 @@ class Hub:
         start = {name: dict(at) for name, at in state["journals"].items()}
         anew = cleared(state)
         anew["known-from"] = began
-        self._publish(held, anew, False, start)
+        self._publish(held, anew, False, start, cleared=True)
         self._snapshot.become_own_previous()
         losses.clear_notes(self.folder)
 

@@ -17,13 +17,13 @@ What the fold would leave out (names that are no texts, times that are none) is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyjama_metrics import roll_ups
-from pyjama_metrics.event_fields import Event, Invalid, are_names, count_of, run_name, run_told_by, time_of
-from pyjama_metrics.events import MAX_TEXT, MAX_WORD, TOKENS, status_class, text_of
+from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of
+from pyjama_metrics.events import MAX_TEXT, MAX_WORD, status_class, text_of
 from pyjama_metrics.executions import (
     ERROR,
     MAX_RUN_EXECUTIONS,
@@ -35,9 +35,11 @@ from pyjama_metrics.executions import (
     execution_of,
     measured,
 )
+from pyjama_metrics.ledger_rows import RowKey
 from pyjama_metrics.repeats import Failing, failures_since_success, worst
 from pyjama_metrics.roll_ups import Slice
 from pyjama_metrics.sparks import Slots, Spark, counted
+from pyjama_metrics.usages import REPORTED, Request, amounts_of, figures_of, join, owner_of, request_id_of
 
 SLICE_MS = 5_000
 """Length of one of the slices, in milliseconds."""
@@ -51,6 +53,8 @@ MAX_EXECUTIONS = 50_000
 """Executions remembered in all, where each run counts as one more: some 15 MB. Beyond that the least recently seen runs are let
 go of; a tenth at once, because to find them takes looking at all.
 """
+MAX_REQUESTS = 20_000
+"""Model calls with a request id that are remembered. Beyond that those that were first are let go of, a tenth at once."""
 MAX_AGENT_ERRORS = 50
 """Errors remembered of one agent, the newest."""
 MAX_ERRORS = 10_000
@@ -112,10 +116,13 @@ class Recent:
     Attributes:
         since_ms: everything dated from here on was fed, in ms since the epoch; None where that cannot be said yet. Whoever feeds
             this memory sets it.
+        known_requests: what the fold knows of model calls, by their request ids: of one that was told long ago, too. Whoever feeds
+            this memory sets it.
     """
 
     def __init__(self) -> None:
         self.since_ms: int | None = None
+        self.known_requests: Callable[[list[str]], Mapping[str, Request]] = _none_known
         self._fed = 0
         self._empty()
 
@@ -128,6 +135,7 @@ class Recent:
         self._latest = 0
         self._executions = 0
         self._errors = 0
+        self._requests: dict[str, Request] = {}
 
     # -- feeding ---------------------------------------------------------------------------------------------------
 
@@ -144,6 +152,8 @@ class Recent:
             self._let_executions_go()
         if self._errors > MAX_ERRORS:
             self._let_errors_go()
+        if len(self._requests) > MAX_REQUESTS:
+            self._let_requests_go()
         if len(self._agents) > MAX_KNOWN_AGENTS:
             for agent in sorted(self._agents.values(), key=_seen)[: -int(_KEPT * MAX_KNOWN_AGENTS)]:
                 self._let_agent_go(agent)
@@ -173,9 +183,9 @@ class Recent:
         self._latest = now_ms
         before, self._slices, self._last_slice = self._slices, {}, 0
         for number, each in before.items():
-            into = self._slice(moved(number * SLICE_MS) // SLICE_MS)
-            for key in into:
-                into[key] += each[key]  # type: ignore[literal-required]
+            roll_ups.add_slice(self._slice(moved(number * SLICE_MS) // SLICE_MS), each)
+        for request_id, (owner, figures) in self._requests.items():
+            self._requests[request_id] = Request(owner._replace(time_ms=moved(owner.time_ms)), figures)
         self._all.move(moved)
         for agent in self._agents.values():
             agent.seen = moved(agent.seen)
@@ -217,6 +227,18 @@ class Recent:
         for number, count in counted(times, SLICE_MS):
             roll_ups.add_executions(self._slice(number), outcome, count)
 
+    def _charge(self, request: Request, sign: int) -> None:
+        figures = request.figures
+        number = request.owner.time_ms // SLICE_MS
+        if sign < 0 and number not in self._slices:
+            return  # let go of since
+        target = self._slice(number)
+        amounts = [sign * amount for amount in amounts_of(request)]
+        key = RowKey(0, figures.band, figures.kind, figures.model)
+        roll_ups.add_requests(target, key, amounts, is_reported=figures.kind == REPORTED)
+        if not any(target.values()):
+            del self._slices[number]
+
     def _slice(self, number: int) -> Slice:
         found = self._slices.get(number)
         if found is None:
@@ -257,6 +279,10 @@ class Recent:
             self._errors -= len(agent.errors.rows)
             agent.errors = Newest(MAX_AGENT_ERRORS)
 
+    def _let_requests_go(self) -> None:
+        by_time = sorted(self._requests.items(), key=lambda item: item[1].owner.time_ms)
+        self._requests = dict(by_time[-int(_KEPT * MAX_REQUESTS) :])
+
     def _let_agent_go(self, agent: _Agent) -> None:
         for run in list(agent.runs.values()):
             self._let_run_go(run)
@@ -292,7 +318,7 @@ class Recent:
             By their begin, those slices in which something happened, at most of the last ``KEPT_SLICES_MS``. The caller's own.
         """
         kept = ((number * SLICE_MS, each) for number, each in self._newest_slices())
-        return {begin: each.copy() for begin, each in kept if since_ms <= begin < until_ms}
+        return {begin: _copied(each) for begin, each in kept if since_ms <= begin < until_ms}
 
     def failing(self, agent_id: str) -> Failing | None:
         """The call that an open run of the agent repeats although it fails; None where there is none.
@@ -328,6 +354,7 @@ class _Feeding:
         self.writer = journal.rsplit(".", 2)[0]
         self.groups: dict[tuple[Any, Any, Any, Any], _Group] = {}
         self.times: dict[str, list[int]] = {}
+        self.requests: list[tuple[str, Request]] = []
 
     def run(self, events: Sequence[Event | None], first_place: int) -> None:
         groups, journal = self.groups, self.journal
@@ -351,6 +378,7 @@ class _Feeding:
             except (KeyError, TypeError, Invalid):  # a field is missing, unhashable or no use; the fold counts that
                 continue
         self.add_groups()
+        self.add_requests()
         for outcome, times in self.times.items():
             self.recent._count(outcome, times)
 
@@ -430,11 +458,32 @@ class _Feeding:
         self.recent._add_errors(agent, [row])
 
     def on_llm(self, event: Event, place: int) -> None:
-        tokens = sum(count_of(event.get(key, 0)) for key in TOKENS)
-        cost = event.get("cost-micros")
-        cost = None if cost is None else count_of(cost)
-        self.on_sign_of_life(event, place)
-        roll_ups.add_request(self.recent._slice(time_of(event["time"]) // SLICE_MS), tokens, cost)
+        figures, request_id = figures_of(event), request_id_of(event)
+        run = self.on_sign_of_life(event, place)
+        if figures is None:
+            return
+        request = Request(owner_of(event, time_of(event["time"]), None if run is None else run.run_id), figures)
+        if request_id is None:
+            self.recent._charge(request, 1)
+        else:
+            self.requests.append((request_id, request))
+
+    def add_requests(self) -> None:
+        """Add the model calls that may have been told before: each counts once, as in the fold."""
+        recent, requests = self.recent, self.recent._requests
+        unknown = [request_id for request_id, _ in self.requests if request_id not in requests]
+        known = recent.known_requests(unknown) if unknown else {}
+        for request_id, request in self.requests:
+            before = requests.get(request_id)
+            if before is None and request_id in known:
+                request = join(known[request_id], request)
+            if before is not None:
+                request = join(before, request)
+                if request == before:
+                    continue
+                recent._charge(before, -1)
+            requests[request_id] = request
+            recent._charge(request, 1)
 
 
 _RULES: dict[str, Callable[[_Feeding, Event, int], object]] = {
@@ -451,6 +500,14 @@ _RULES: dict[str, Callable[[_Feeding, Event, int], object]] = {
     "error": _Feeding.on_error,
     "llm": _Feeding.on_llm,
 }
+
+
+def _none_known(_: list[str]) -> Mapping[str, Request]:
+    return {}
+
+
+def _copied(each: Slice) -> Slice:
+    return {**each, "ledger": {key: row.copy() for key, row in each["ledger"].items()}}
 
 
 def _seen(known: _Run | _Agent) -> int:

@@ -357,7 +357,9 @@ def record_llm_usage(
     *,
     cache_read_tokens: int = 0,
     cache_write_tokens: int = 0,
+    cache_write_1h_tokens: int = 0,
     phase: object = None,
+    tool: object = None,
     cost_usd: float | None = None,
     request_id: object = None,
     source: str = "actual",
@@ -372,10 +374,13 @@ def record_llm_usage(
         input_tokens: tokens read, without those that the cache served or stored.
         output_tokens: tokens written.
         cache_read_tokens: tokens that the cache served.
-        cache_write_tokens: tokens that the cache stored.
+        cache_write_tokens: tokens that the cache stored, for five minutes or the provider's usual time.
+        cache_write_1h_tokens: tokens that the cache stored for an hour.
         phase: what for, as free text, such as ``planning``.
+        tool: the tool on whose behalf the model was called, where there is one.
         cost_usd: what the provider said that it cost, in US dollars.
-        request_id: the provider's id of the call.
+        request_id: the provider's id of the call. Calls of one id count once, whoever records them and however often: the best
+            figures that anybody recorded, for whoever recorded the call first.
         source: ``actual`` or ``estimated`` token counts.
         run: run id.
         time_ms: when it ended.
@@ -387,6 +392,7 @@ def record_llm_usage(
         "output-tokens": output_tokens,
         "cache-read-tokens": cache_read_tokens,
         "cache-write-tokens": cache_write_tokens,
+        "cache-write-1h-tokens": cache_write_1h_tokens,
     }
     counts = {name: _tokens(value) for name, value in given.items()}
     dollars = _number(cost_usd, events.MAX_COST_USD)
@@ -395,6 +401,7 @@ def record_llm_usage(
         "model": events.text_of(model),
         **{name: count or 0 for name, count in counts.items()},
         "phase": _text(phase, events.MAX_NAME),
+        "tool": _text(tool, events.MAX_NAME),
         "cost-micros": None if dollars is None else round(dollars * 1_000_000),
         "request-id": _text(request_id, events.MAX_LABEL),
         "tokens-are": "estimated" if isinstance(source, str) and source == "estimated" else "actual",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pyjama_metrics import histogram, roll_ups
+from pyjama_metrics import histogram, ledger_rows, roll_ups
 from pyjama_metrics.state import Agent, State, new_agent, new_run, new_state, new_tally
 from pyjama_metrics.statuses import OPEN
 
@@ -26,6 +26,10 @@ tally 200. An emptied one begins anew with the next execution, so it has the lat
 MAX_MODELS = 200
 MAX_AGENT_MODELS = 20
 """Models, and phases, kept of one agent."""
+MAX_LEDGER_ROWS = 1_000
+"""Rows kept of the ledger of all agents. Beyond that the oldest days are added up, then the smallest rows."""
+MAX_AGENT_LEDGER_ROWS = 64
+"""The same of one agent."""
 MAX_ROLES = 50
 """Roles whose messages are counted, of one agent and of all."""
 MAX_FINISHED_RUNS = 5
@@ -58,6 +62,7 @@ def retain(state: State, now_ms: int) -> bool:
         _drop(agent["messages"], MAX_ROLES)
         _drop(agent["models"], MAX_AGENT_MODELS)
         _drop(agent["phases"], MAX_AGENT_MODELS)
+        agent["ledger-from"] = ledger_rows.bound(agent["ledger"], agent["ledger-from"], MAX_AGENT_LEDGER_ROWS)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
     _retain_histograms(state)
@@ -66,6 +71,7 @@ def retain(state: State, now_ms: int) -> bool:
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
     state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
     _drop(state["phases"], MAX_MODELS)
+    state["ledger-from"] = ledger_rows.bound(state["ledger"], state["ledger-from"], MAX_LEDGER_ROWS)
     _drop(state["messages"], MAX_ROLES)
     return bool(sum(state["evicted"].values()) > before)
 

@@ -7,10 +7,12 @@ order. Nothing here lets go of a slice: `pyjama_metrics.retention` does, because
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from pyjama_metrics.state_fields import count
+from pyjama_metrics import ledger_rows
+from pyjama_metrics.ledger_rows import Ledger, RowKey
+from pyjama_metrics.state_fields import count, counts_of, lists
 
 MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
@@ -27,9 +29,17 @@ Slice = TypedDict(
         "tokens": int,
         "priced-requests": int,
         "cost-micros": int,
+        "ledger": Ledger,
     },
 )
-"""Sums of one slice of time: ``count`` = ``success`` + ``error``; ``cost-micros`` is what the ``priced-requests`` cost."""
+"""Sums of one slice of time: ``count`` = ``success`` + ``error``; ``cost-micros`` is what the ``priced-requests`` reported as
+their cost. The rows of the ledger have no day, phase and tool.
+"""
+
+COUNTS = ("count", "success", "error", "interrupted", "requests", "tokens", "priced-requests", "cost-micros")
+"""What is a number in a slice."""
+MAX_ROWS = 12
+"""Rows of the ledger kept of one slice; beyond that the models called least are added up."""
 
 
 class RollUps(TypedDict):
@@ -50,6 +60,7 @@ def new_slice() -> Slice:
         "tokens": 0,
         "priced-requests": 0,
         "cost-micros": 0,
+        "ledger": {},
     }
 
 
@@ -65,13 +76,33 @@ def add_executions(target: Slice, kind: str, executions: int) -> None:
         target["count"] += executions
 
 
-def add_request(target: Slice, tokens: int, cost_micros: int | None) -> None:
-    """Add one model call; ``cost_micros`` is None where nobody reported its cost."""
-    target["requests"] += 1
-    target["tokens"] += tokens
-    if cost_micros is not None:
-        target["priced-requests"] += 1
-        target["cost-micros"] += cost_micros
+def add_requests(target: Slice, key: RowKey, amounts: Sequence[int], *, is_reported: bool) -> None:
+    """Add model calls, by the ``amounts`` of their row; less than nothing where they are charged elsewhere now."""
+    requests = amounts[ledger_rows.REQUESTS]
+    target["requests"] = max(0, target["requests"] + requests)
+    target["tokens"] = max(0, target["tokens"] + sum(amounts[ledger_rows.ALL_TOKENS]))
+    if is_reported:
+        target["priced-requests"] = max(0, target["priced-requests"] + requests)
+        target["cost-micros"] = max(0, target["cost-micros"] + amounts[ledger_rows.REPORTED_MICROS])
+    ledger_rows.add(target["ledger"], key, amounts)
+
+
+def add_slice(target: Slice, other: Mapping[str, Any]) -> None:
+    """Add all that happened in another slice, whatever wrote it."""
+    for key in COUNTS:
+        target[key] += count(other, key)  # type: ignore[literal-required]
+    rows = target["ledger"]
+    for key, row in lists(other, "ledger"):
+        amounts = counts_of(row, len(ledger_rows.COLUMNS))
+        rows[key] = [one + more for one, more in zip(rows[key], amounts, strict=True)] if key in rows else amounts
+
+
+def drop_empty(roll_ups: RollUps, time_ms: int) -> None:
+    """Remove the minute and the quarter of an hour in which a time lies where nothing is left in them, in place."""
+    for series, step in ((roll_ups["minutes"], MINUTE_MS), (roll_ups["quarters"], QUARTER_MS)):
+        key = str(time_ms - time_ms % step)
+        if not any(series[key].values()):
+            del series[key]
 
 
 def at(roll_ups: RollUps, time_ms: int) -> tuple[Slice, Slice]:
@@ -103,13 +134,12 @@ def summed(slices: Mapping[int, Mapping[str, Any]], since_ms: int, until_ms: int
     for begin, each in slices.items():
         if since_ms <= begin < until_ms:
             target = result.setdefault(begin - begin % step_ms, new_slice())
-            for key in target:
-                target[key] += count(each, key)  # type: ignore[literal-required]
+            add_slice(target, each)
     return result
 
 
 def let_go(series: dict[str, Slice], before_ms: int, most: int) -> None:
-    """Remove slices, in place: those that begin before a time, and of the others all but the first ``most``.
+    """Remove slices, and bound what is in the others, in place: those that begin before a time, and of the others all but the first ``most``.
 
     More than are wanted are there only when the clock was put back: then some lie in what is the future now, and the furthest go.
     """
@@ -117,3 +147,6 @@ def let_go(series: dict[str, Slice], before_ms: int, most: int) -> None:
         del series[key]
     for key in sorted(series, key=int)[most:]:
         del series[key]
+    for each in series.values():
+        if len(each["ledger"]) > MAX_ROWS:
+            ledger_rows.bound(each["ledger"], 0, MAX_ROWS)

@@ -13,6 +13,7 @@ from typing import Any, TypedDict, cast
 
 from pyjama_metrics.events import FORMAT
 from pyjama_metrics.histogram import Histogram, empty
+from pyjama_metrics.ledger_rows import COLUMNS, Ledger, parsed
 from pyjama_metrics.roll_ups import RollUps, new_roll_ups, new_slice
 from pyjama_metrics.state_fields import time_key
 
@@ -24,6 +25,7 @@ Usage = TypedDict(
         "output-tokens": int,
         "cache-read-tokens": int,
         "cache-write-tokens": int,
+        "cache-write-1h-tokens": int,
         "estimated-tokens": int,
         "cost-micros": int,
         "priced-requests": int,
@@ -118,6 +120,8 @@ Agent = TypedDict(
         "tokens": Usage,
         "models": dict[str, Usage],
         "phases": dict[str, Usage],
+        "ledger": Ledger,
+        "ledger-from": int,
         "tools": dict[str, ToolTally],
         "run-counts": RunCounts,
         "runs": dict[str, Run],
@@ -149,6 +153,8 @@ State = TypedDict(
         "tokens": Usage,
         "models": dict[str, Usage],
         "phases": dict[str, Usage],
+        "ledger": Ledger,
+        "ledger-from": int,
         "messages": dict[str, int],
         "errors": int,
         "roll-ups": RollUps,
@@ -168,6 +174,7 @@ def new_usage() -> Usage:
         "output-tokens": 0,
         "cache-read-tokens": 0,
         "cache-write-tokens": 0,
+        "cache-write-1h-tokens": 0,
         "estimated-tokens": 0,
         "cost-micros": 0,
         "priced-requests": 0,
@@ -244,6 +251,8 @@ def new_agent() -> Agent:
         "tokens": new_usage(),
         "models": {},
         "phases": {},
+        "ledger": {},
+        "ledger-from": 0,
         "tools": {},
         "run-counts": new_run_counts(),
         "runs": {},
@@ -275,6 +284,8 @@ def new_state() -> State:
         "tokens": new_usage(),
         "models": {},
         "phases": {},
+        "ledger": {},
+        "ledger-from": 0,
         "messages": {},
         "errors": 0,
         "roll-ups": new_roll_ups(),
@@ -309,15 +320,29 @@ def _rows_fit(state: State) -> Iterator[bool]:
             yield from (_fits(step, _NEW_STEP) for step in run["steps"])
         yield from (_tool_fits(tool) for tool in agent["tools"].values())
         yield from (_fits(usage, _NEW_USAGE) for usage in [*agent["models"].values(), *agent["phases"].values()])
+        yield _is_ledger(agent["ledger"])
     yield from (_tool_fits(tool) for tool in [state["global"], *state["tools"].values()])
     yield _fits(state["roll-ups"], new_roll_ups())
     for series in (state["roll-ups"]["minutes"], state["roll-ups"]["quarters"]):
-        yield from (time_key(key) is not None and _fits(each, _NEW_SLICE) for key, each in series.items())
+        yield from (time_key(key) is not None and _is_slice(each) for key, each in series.items())
+    yield _is_ledger(state["ledger"])
     yield from (_fits(usage, _NEW_USAGE) for usage in [state["tokens"], *state["models"].values(), *state["phases"].values()])
     yield from (_fits(position, {"offset": 0, "lines": 0}) for position in state["journals"].values())
     yield from (_fits(entry, {"timestamp": 0, "id": ""}) and entry["id"][-1:].isdigit() for entry in state["recent-logs"])
     yield from (_counts(row) for row in (state["evicted"], state["problems"], state["messages"]))
     yield _fits(state["runs"], _NEW_COUNTS)
+
+
+def _is_slice(each: Any) -> bool:
+    return _fits(each, _NEW_SLICE) and _is_ledger(each["ledger"])
+
+
+def _is_ledger(ledger: Ledger) -> bool:
+    return all(parsed(key) is not None and _is_row(row) for key, row in ledger.items())
+
+
+def _is_row(row: Any) -> bool:
+    return type(row) is list and len(row) == len(COLUMNS) and all(_is_like(count, 0) for count in row)
 
 
 def _tool_fits(tool: Any) -> bool:

@@ -35,6 +35,17 @@ def list_of(table: Table, key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def lists(table: Table, key: str) -> list[tuple[str, list[Any]]]:
+    """The lists in the object under ``key``, with their names."""
+    return [(name, value) for name, value in table_of(table, key).items() if isinstance(value, list)]
+
+
+def counts_of(values: list[Any], length: int) -> list[int]:
+    """So many counts from a list; 0 for each that is missing or none."""
+    found = [value if type(value) is int and 0 <= value <= LARGEST else 0 for value in values[:length]]
+    return found + [0] * (length - len(found))
+
+
 def number(table: Table, key: str) -> float | None:
     """The number under ``key``; one that is not finite, or absurdly large, is none. True is 1, to which it is equal."""
     value = table.get(key)

@@ -6,6 +6,7 @@ Whoever needs sums has them from the fold. So this may do what the fold must not
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from collections.abc import Callable
 
 from pyjama_metrics.hub import AHEAD_MS
 from pyjama_metrics.recent import Recent
-from pyjama_metrics.storage import names, segments
+from pyjama_metrics.storage import names, requests, segments
 from pyjama_metrics.storage.segments import Segment
 
 READ_BYTES = 2 * 1024 * 1024
@@ -66,6 +67,7 @@ class Tail:
         clock: seconds since the epoch.
         """
         self.recent = Recent()
+        self.recent.known_requests = functools.partial(requests.newest, folder)
         self.let_go = 0
         self.is_behind = False
         self._folder, self._clock = folder, clock

@@ -32,7 +32,7 @@ def tool(time: int = 1, agent: str = "a", tool: str = "t", **fields: Any) -> Eve
 def folded(*events: Event | None, journal: str = "w.0.jsonl") -> State:
     """The state after the events of one journal."""
     state = new_state()
-    fold(state, journal, events)
+    fold(state, journal, events, {})
     return state
 
 

@@ -43,7 +43,7 @@ def events_of_everything() -> list[dict[str, Any]]:
 def full_state() -> dict[str, Any]:
     """A state in which everything happened once, as the fold writes it and a reader parses it."""
     state = new_state()
-    fold(state, "w-1-x.0.jsonl", events_of_everything())
+    fold(state, "w-1-x.0.jsonl", events_of_everything(), {})
     parsed: dict[str, Any] = json.loads(json.dumps({**state, "generation": 3, "updated": 1060}))
     return parsed
 

@@ -63,7 +63,7 @@ def fields_read(kind: str, names: set[str]) -> set[str]:
     """The fields that the fold reads of an event which has all of ``names``, each of its type."""
     values = {name: OF_A_TYPE.get(name, 1 if name.endswith(("-tokens", "-micros")) else "text") for name in names}
     event, state = Watched({"event": kind, "time": 1, "agent": "a", "run": "w.1", **values}), new_state()
-    fold.fold(state, "w.0.jsonl", [event])
+    fold.fold(state, "w.0.jsonl", [event], {})
     assert state["problems"].pop("lost-events") == (kind == "lost")
     assert not any(state["problems"].values()), (kind, state["problems"])
     return event.read

@@ -200,7 +200,7 @@ def test_an_event_without_a_run_belongs_to_the_latest_open_run_of_its_writer() -
 def test_an_event_without_a_run_does_not_belong_to_the_run_of_another_writer() -> None:
     """Two processes may run the same agent at once."""
     state = folded(start(1, "w.1"))
-    fold(state, "v.0.jsonl", [tool(), event("complete", 5)])
+    fold(state, "v.0.jsonl", [tool(), event("complete", 5)], {})
     assert run(state)["tally"]["count"] == 0
     assert run(state)["status"] == "running"
 
@@ -296,7 +296,7 @@ def test_model_calls_are_summed_by_agent_model_phase_and_in_all() -> None:
         event("llm", model="m", input_tokens=20, cache_read_tokens=2, cache_write_tokens=3, tokens_are="estimated"),
     ]
     state = folded(*calls)
-    expected = {"requests": 2, "input-tokens": 30, "output-tokens": 1, "cache-read-tokens": 2, "cache-write-tokens": 3}
+    expected = {"requests": 2, "input-tokens": 30, "output-tokens": 1, "cache-read-tokens": 2, "cache-write-tokens": 3, "cache-write-1h-tokens": 0}
     expected |= {"estimated-tokens": 25, "cost-micros": 5, "priced-requests": 1}
     assert agent(state)["tokens"] == state["tokens"] == state["models"]["m"] == agent(state)["models"]["m"] == expected
     plan = {**new_usage(), "requests": 1, "input-tokens": 10, "output-tokens": 1, "cost-micros": 5, "priced-requests": 1}
@@ -316,6 +316,7 @@ def test_executions_and_model_calls_are_in_the_slices_of_their_own_times() -> No
     state = folded(late, tool(840_000), early, event("llm", 840_000, input_tokens=7, output_tokens=1, cost_micros=3))
     first, second = new_slice(), {**new_slice(), "count": 1, "error": 1}
     first |= {"count": 1, "success": 1, "interrupted": 1, "requests": 1, "tokens": 8, "priced-requests": 1, "cost-micros": 3}
+    first["ledger"] = {"0|0|reported|(unnamed)||": [1, 7, 1, 0, 0, 0, 0, 3]}
     assert state["roll-ups"] == {
         "minutes": {"840000": first, "900000": second},
         "quarters": {"0": first, "900000": second},
@@ -347,7 +348,7 @@ def test_an_activity_is_seen_and_logged_and_counts_nothing() -> None:
 def test_each_log_entry_has_the_number_of_its_line() -> None:
     """Also when the journal is folded in two batches: a reader knows an entry by its id."""
     state = folded(event("activity"), None, event("activity"))
-    fold(state, "w.0.jsonl", [event("activity")])
+    fold(state, "w.0.jsonl", [event("activity")], {})
     assert [entry["id"] for entry in state["recent-logs"]] == ["w.0.jsonl:1", "w.0.jsonl:3", "w.0.jsonl:4"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -11,13 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyjama_metrics import histogram
-from pyjama_metrics.events import status_class
+from pyjama_metrics.events import TOKENS, status_class
 from pyjama_metrics.fold import LOG_ENTRIES, fold
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import cleared, retain
-from pyjama_metrics.roll_ups import MINUTE_MS, QUARTER_MS
+from pyjama_metrics.roll_ups import COUNTS, MINUTE_MS, QUARTER_MS
 from pyjama_metrics.state import State, new_state
 from pyjama_metrics.storage import json
+from pyjama_metrics.usages import Request
 from tests.journals import Event, event, folded, tool
 
 AGENTS = st.sampled_from(["planner", "coder"])
@@ -26,7 +29,6 @@ TIMES = st.integers(0, 6) | st.sampled_from([59_999, 60_000, 61_000, 899_999, 90
 STATUSES = st.sampled_from(["ok", "error", "cancelled", "timeout"])
 DURATIONS = st.one_of(st.none(), st.floats(0, 1e6), st.sampled_from([-1.0, 1e11, 0.0, 5]))
 WRITERS = ("w1", "w2", "w3")
-TOKENS = {"input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens"}
 RUNS = st.sampled_from([f"{writer}.{number}" for writer in WRITERS for number in (1, 2)])
 
 SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -39,12 +41,15 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "message": {"role": st.sampled_from(["user", "assistant"])},
     "error": {"message": st.sampled_from(["m1", "m2"])},
     "llm": {
-        "model": st.sampled_from(["m", "n"]),
-        "input_tokens": st.integers(0, 99),
+        "model": st.sampled_from(["m", "n", "a|b\\", "<synthetic>"]),
+        "input_tokens": st.integers(0, 99) | st.just(250_000),
         "cache_read_tokens": st.none() | st.integers(0, 99),
         "tokens_are": st.sampled_from([None, "estimated"]),
+        "cache_write_1h_tokens": st.none() | st.integers(0, 99),
         "cost_micros": st.none() | st.integers(0, 99),
         "phase": st.none() | st.sampled_from(["plan", "work"]),
+        "tool": st.none() | TOOLS,
+        "request_id": st.none() | st.sampled_from(["r1", "r2", "r3"]),
     },
     "workflow": {"steps": st.lists(st.sampled_from("xyz"), max_size=3)},
     "step-start": {"step": st.sampled_from("xyz")},
@@ -75,31 +80,43 @@ def journals(draw: st.DrawFn, runs: st.SearchStrategy[str | None] = RUNS) -> dic
     return made
 
 
-def in_pieces(state: State, journal: str, body: list[Event], cuts: list[int]) -> None:
+@dataclass
+class Figures:
+    """A state, and the requests that it counts."""
+
+    state: State = field(default_factory=new_state)
+    requests: dict[str, Request] = field(default_factory=dict)
+
+    def fold(self, journal: str, body: Sequence[Event | None]) -> None:
+        """Add the next events of a journal."""
+        fold(self.state, journal, body, self.requests)
+
+
+def in_pieces(figures: Figures, journal: str, body: Sequence[Event | None], cuts: list[int]) -> None:
     """Fold one journal, cut at some places."""
-    fold(state, journal, [])
+    figures.fold(journal, [])
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     for start, end in pairwise(places):
-        fold(state, journal, body[start:end])
+        figures.fold(journal, body[start:end])
 
 
 @given(journals(), st.permutations(sorted(f"{writer}.0.jsonl" for writer in WRITERS)))
 def test_the_order_of_journals_does_not_matter(recorded: dict[str, list[Event]], order: list[str]) -> None:
     """Whoever is read first, the state is the same to the last figure."""
-    one, other = new_state(), new_state()
+    one, other = Figures(), Figures()
     for name in recorded:
-        fold(one, name, recorded[name])
+        one.fold(name, recorded[name])
     for name in order:
-        fold(other, name, recorded[name])
+        other.fold(name, recorded[name])
     assert one == other
 
 
 @given(journals(RUNS | st.none()), st.lists(st.integers(0, 99), max_size=5))
 def test_folding_in_any_pieces_gives_the_same_state(recorded: dict[str, list[Event]], cuts: list[int]) -> None:
     """A fold may stop after any line and go on later."""
-    whole, pieces = new_state(), new_state()
+    whole, pieces = Figures(), Figures()
     for name, body in recorded.items():
-        fold(whole, name, body)
+        whole.fold(name, body)
         in_pieces(pieces, name, body, cuts)
     assert whole == pieces
 
@@ -107,14 +124,14 @@ def test_folding_in_any_pieces_gives_the_same_state(recorded: dict[str, list[Eve
 @given(st.lists(st.sampled_from(WRITERS), max_size=40), journals())
 def test_journals_that_grow_by_turns_give_the_same_state(turns: list[str], recorded: dict[str, list[Event]]) -> None:
     """Reading three journals a line at a time, as three processes write them, is the same as one after the other."""
-    whole, woven = new_state(), new_state()
+    whole, woven = Figures(), Figures()
     left = {name: list(body) for name, body in recorded.items()}
     for writer in turns:
         name = f"{writer}.0.jsonl"
-        fold(woven, name, [left[name].pop(0)] if left[name] else [])
+        woven.fold(name, [left[name].pop(0)] if left[name] else [])
     for name, body in recorded.items():
-        fold(whole, name, body)
-        fold(woven, name, left[name])
+        whole.fold(name, body)
+        woven.fold(name, left[name])
     assert whole == woven
 
 
@@ -125,34 +142,36 @@ def test_an_event_without_a_run_goes_by_the_order_of_its_own_journal_alone(recor
         others = {"complete", "crash"} if name != "w1.0.jsonl" else set()
         body[:] = [one for one in body if one["event"] not in others]
     recorded["w1.0.jsonl"] = [one for one in recorded["w1.0.jsonl"] if one.get("run", "w1").startswith("w1")]
-    one, other = new_state(), new_state()
+    one, other = Figures(), Figures()
     for name in recorded:
-        fold(one, name, recorded[name])
+        one.fold(name, recorded[name])
     for name in reversed(recorded):
-        fold(other, name, recorded[name])
+        other.fold(name, recorded[name])
     assert one == other
 
 
 @given(journals(RUNS | st.none()))
 def test_folding_an_empty_batch_changes_nothing(recorded: dict[str, list[Event]]) -> None:
     """A fold that finds no new line leaves the state as it is."""
-    state = new_state()
+    figures = Figures()
+    state = figures.state
     for name, body in recorded.items():
-        fold(state, name, body)
-    before = copy.deepcopy(state)
+        figures.fold(name, body)
+    before = copy.deepcopy(figures)
     for name in recorded:
-        fold(state, name, [])
-    assert state == before
+        figures.fold(name, [])
+    assert figures == before
 
 
 @given(journals(RUNS | st.none()))
 def test_the_totals_equal_a_naive_count(recorded: dict[str, list[Event]]) -> None:
     """Counts by tool and by agent are what somebody would count by hand."""
-    state = new_state()
+    figures = Figures()
+    state = figures.state
     by_tool: Counter[tuple[str, str]] = Counter()
     by_agent: Counter[tuple[str, str]] = Counter()
     for name, body in recorded.items():
-        fold(state, name, body)
+        figures.fold(name, body)
         for one in body:
             if one["event"] == "tool":
                 by_tool[one["tool"], status_class(one["status"])] += 1
@@ -167,16 +186,17 @@ def test_the_totals_equal_a_naive_count(recorded: dict[str, list[Event]]) -> Non
 @given(journals(RUNS | st.none()))
 def test_the_slices_of_time_add_up_to_the_totals(recorded: dict[str, list[Event]]) -> None:
     """Minutes and quarters alike, while none was let go; and each execution is in the slice of its own time."""
-    state = new_state()
+    figures = Figures()
+    state = figures.state
     for name, body in recorded.items():
-        fold(state, name, body)
+        figures.fold(name, body)
     tokens = sum(count for key, count in state["tokens"].items() if key in TOKENS)
     totals = {key: state["global"][key] for key in ("count", "success", "error", "interrupted")}  # type: ignore[literal-required]
     totals |= {key: state["tokens"][key] for key in ("requests", "priced-requests", "cost-micros")}  # type: ignore[literal-required]
     executions = [one["time"] for body in recorded.values() for one in body if one["event"] == "tool"]
     for name, step in {"minutes": MINUTE_MS, "quarters": QUARTER_MS}.items():
         series = state["roll-ups"][name]  # type: ignore[literal-required]
-        summed = sum((Counter(each) for each in series.values()), Counter())
+        summed = sum((Counter({key: each[key] for key in COUNTS}) for each in series.values()), Counter())
         assert summed == +Counter({**totals, "tokens": tokens})
         by_slice = {begin: each["count"] + each["interrupted"] for begin, each in series.items()}
         assert +Counter(by_slice) == Counter(str(time // step * step) for time in executions)
@@ -185,9 +205,10 @@ def test_the_slices_of_time_add_up_to_the_totals(recorded: dict[str, list[Event]
 @given(journals(RUNS | st.none()))
 def test_what_the_agents_did_adds_up_to_what_all_did(recorded: dict[str, list[Event]]) -> None:
     """Model calls by model and phase, and the durations of each tool, to the bucket."""
-    state = new_state()
+    figures = Figures()
+    state = figures.state
     for name, body in recorded.items():
-        fold(state, name, body)
+        figures.fold(name, body)
     agents = state["agents"].values()
     for kind in ("models", "phases"):
         found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -206,9 +227,10 @@ def test_what_the_agents_did_adds_up_to_what_all_did(recorded: dict[str, list[Ev
 @given(journals(RUNS | st.none()))
 def test_every_end_is_counted_for_one_run_only(recorded: dict[str, list[Event]]) -> None:
     """However often and by however many it is told, a run ends once; and the sums over agents are the global ones."""
-    state = new_state()
+    figures = Figures()
+    state = figures.state
     for name, body in recorded.items():
-        fold(state, name, body)
+        figures.fold(name, body)
     outcomes = Counter(run["outcome"] for agent in state["agents"].values() for run in agent["runs"].values())
     for outcome in ("completed", "failed", "crashed", "stopped"):
         assert state["runs"][outcome] == outcomes[outcome]
@@ -220,8 +242,9 @@ def test_every_end_is_counted_for_one_run_only(recorded: dict[str, list[Event]])
 def test_the_log_keeps_the_newest_entries_in_the_order_of_time(seen: list[tuple[int, str]], cuts: list[int]) -> None:
     """The last hundred by time and then by line, wherever the batches were cut."""
     body = [event("activity", time, agent) for time, agent in seen]
-    state = new_state()
-    in_pieces(state, "w.0.jsonl", body, cuts)
+    figures = Figures()
+    state = figures.state
+    in_pieces(figures, "w.0.jsonl", body, cuts)
     expected = sorted((time, f"w.0.jsonl:{line}") for line, (time, _) in enumerate(seen, 1))
     expected.sort(key=lambda entry: (entry[0], int(entry[1].rpartition(":")[2])))
     assert [(entry["timestamp"], entry["id"]) for entry in state["recent-logs"]] == expected[-LOG_ENTRIES:]
@@ -255,14 +278,14 @@ def test_garbage_never_raises_and_the_state_stays_one_that_can_be_written_and_sh
     body: list[Event | None], cuts: list[int]
 ) -> None:
     """Whatever a stranger writes into a journal, the file, the page and clearing go on, and pieces change nothing."""
-    whole, pieces = new_state(), new_state()
-    fold(whole, "w.0.jsonl", body)
-    in_pieces(pieces, "w.0.jsonl", body, cuts)  # type: ignore[arg-type]
+    whole, pieces = Figures(), Figures()
+    whole.fold("w.0.jsonl", body)
+    in_pieces(pieces, "w.0.jsonl", body, cuts)
     assert whole == pieces
-    assert json.loads(json.dumps(whole)) == whole
-    dashboard(whole, 1_000_000)
-    retain(whole, 1_000_000)
-    cleared(whole)
+    assert json.loads(json.dumps(whole.state)) == whole.state
+    dashboard(whole.state, 1_000_000)
+    retain(whole.state, 1_000_000)
+    cleared(whole.state)
 
 
 @given(st.sampled_from(["agent", "tool", "time", "run", "status"]), JSON_VALUES)

@@ -20,6 +20,7 @@ from pyjama_metrics.repeats import Failing
 from pyjama_metrics.roll_ups import MINUTE_MS
 from pyjama_metrics.sparks import SLOT_MS, SLOTS, Spark
 from pyjama_metrics.state import State, new_state
+from pyjama_metrics.usages import Request
 from tests.journals import Event, event, tool
 from tests.test_fold_laws import JSON_VALUES, RUNS, WRITERS, garbage, journals
 
@@ -45,9 +46,9 @@ def fed(recorded: Journals, order: Iterable[str] | None = None) -> Recent:
 
 def folded(recorded: Journals) -> State:
     """What the fold makes of several journals."""
-    state = new_state()
+    state, requests = new_state(), dict[str, Request]()
     for name, body in recorded.items():
-        fold(state, name, body)
+        fold(state, name, body, requests)
     return state
 
 
@@ -157,7 +158,7 @@ def test_the_slices_of_a_minute_add_up_to_the_minute_of_the_fold(recorded: Journ
 def test_garbage_never_raises_and_tells_of_nobody_whom_the_fold_does_not_know(body: list[Event | None]) -> None:
     """Whatever a stranger writes into a journal, the memory goes on, and has no more than the file."""
     memory, state = remembered(*body), new_state()
-    fold(state, "w.0.jsonl", body)
+    fold(state, "w.0.jsonl", body, {})
     told = answers(memory)
     executions = sum(each["count"] for each in told["slices"].values())
     assert executions <= state["global"]["count"]

@@ -163,7 +163,7 @@ def test_a_histogram_that_was_emptied_begins_anew_with_the_next_execution() -> N
     """It tells of the latest durations, and that it is a part."""
     state = folded(*used_tools(MAX_AGENT_HISTOGRAMS + 5))
     retain(state, NOW)
-    fold(state, "w.0.jsonl", [tool(NOW + 10_000, "agent 0", "t0", duration_ms=64.0)])
+    fold(state, "w.0.jsonl", [tool(NOW + 10_000, "agent 0", "t0", duration_ms=64.0)], {})
     retain(state, NOW)
     row = state["agents"]["agent 0"]["tools"]["t0"]
     assert (row["timed"], row["total-us"]) == (2, 65_000)
@@ -199,7 +199,7 @@ def test_the_state_stays_bounded_after_ten_thousand_names() -> None:
         body = [event("start", NOW + n, f"agent {n:05}", run=f"w.{n:05}") for n in names]
         body += [tool(NOW + n, f"agent {n:05}", f"tool {n:05}", run=f"w.{n:05}", duration_ms=1.0, error="no") for n in names]
         body += [event("complete", NOW + n, f"agent {n:05}", run=f"w.{n:05}") for n in names]
-        fold(state, "w.0.jsonl", body)
+        fold(state, "w.0.jsonl", body, {})
         retain(state, NOW + batch)
         sizes.append(len(json.dumps(state)))
     assert sizes[-1] < 1.05 * sizes[3]
@@ -221,7 +221,7 @@ def test_an_agent_that_was_let_go_begins_anew_when_it_returns() -> None:
     """Under its name, with what it does from then on."""
     state = folded(*finished_agents(1, 1), tool(1, "done 0"))
     retain(state, NOW)
-    fold(state, "w.0.jsonl", [tool(NOW, "done 0")])
+    fold(state, "w.0.jsonl", [tool(NOW, "done 0")], {})
     assert state["agents"]["done 0"]["count"] == 1
     assert state["global"]["count"] == 2
 

@@ -311,6 +311,7 @@ def _llm_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{option}", type=argument_types.tokens, default=0, metavar="N", help=f"{option.replace('-', ' ')} (0)"
         )
     parser.add_argument("--phase", type=argument_types.name, help="free text: planning, execution, …")
+    parser.add_argument("--tool", type=argument_types.name, help="the tool on whose behalf the model was called")
     parser.add_argument("--cost-usd", type=argument_types.dollars, metavar="D", help="what the call cost, in dollars")
     parser.add_argument("--request-id", type=argument_types.name, metavar="ID", help="the provider's id of the call")
     parser.add_argument("--estimated", action="store_true", help="the tokens are an estimate")
@@ -324,7 +325,9 @@ def _llm(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
         arguments.output_tokens,
         cache_read_tokens=arguments.cache_read_tokens,
         cache_write_tokens=arguments.cache_write_tokens,
+        cache_write_1h_tokens=arguments.cache_write_1h_tokens,
         phase=arguments.phase,
+        tool=arguments.tool,
         cost_usd=arguments.cost_usd,
         request_id=arguments.request_id,
         source="estimated" if arguments.estimated else "actual",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 SNAPSHOT = "metrics.json"
+REQUESTS = "requests.db"
 JOURNAL = "journal"
 
 

@@ -98,8 +98,8 @@ class SnapshotFile:
             pass
         return state
 
-    def restore(self, *, trust_previous: bool = True) -> State:
-        """Set an unreadable snapshot aside and return the state to go on from.
+    def restore(self, *, trust_previous: bool = True) -> tuple[State, int]:
+        """Set an unreadable snapshot aside and return the state to go on from, and the generation that it counts: -1 for none.
 
         That is the generation before, whose older offsets make the next fold read again what the damaged one had read; where
         that is unreadable too, empty figures and the journals from their beginning. Whoever dies on the way leaves a folder
@@ -120,10 +120,10 @@ class SnapshotFile:
             self._put_in_place(before, generation)
         except OSError as error:
             raise FolderUnusable(os.path.dirname(self.path), error.strerror or str(error)) from error
-        before = new_state() if before is None else before
+        before, counts = (new_state(), -1) if before is None else (before, before["generation"])
         before["generation"] = max(before["generation"], generation)
         before["problems"]["restored-snapshots"] = before["problems"].get("restored-snapshots", 0) + 1
-        return before
+        return before, counts
 
     def _put_in_place(self, before: State | None, generation: int) -> None:
         aside = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}"

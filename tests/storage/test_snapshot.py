@@ -141,8 +141,9 @@ def test_restoring_goes_on_from_the_generation_before(snapshot: SnapshotFile) ->
     for number in (1, 2, 3):
         snapshot.write(generation(number, w=100 * number), HELD, replaces=number > 1)
     Path(snapshot.path).write_bytes(b"damaged")
-    state = snapshot.restore()
+    state, counts = snapshot.restore()
     assert (state["journals"]["w"]["offset"], state["generation"], state["problems"]["restored-snapshots"]) == (200, 3, 1)
+    assert counts == 2
     assert snapshot.restored is not None
     assert Path(snapshot.restored).read_bytes() == b"damaged"
 
@@ -152,7 +153,7 @@ def test_damage_in_place_does_not_reach_the_generation_before(snapshot: Snapshot
     snapshot.write(generation(1), HELD, replaces=False)
     snapshot.become_own_previous()
     Path(snapshot.path).write_bytes(b"")
-    assert snapshot.restore()["generation"] == 1
+    assert snapshot.restore()[0]["generation"] == 1
     Path(snapshot.path).write_bytes(b"")
     assert snapshot._read(snapshot.previous, thorough=True) == generation(1)
 
@@ -163,7 +164,7 @@ def test_where_nothing_can_be_restored_the_journals_are_read_from_their_beginnin
     snapshot.write(generation(2, w=200), HELD, replaces=True)
     for path in (snapshot.path, snapshot.previous):
         Path(path).write_bytes(b"damaged")
-    state = snapshot.restore()
+    state, _ = snapshot.restore()
     assert (state["journals"], state["generation"]) == ({}, 2)
     assert snapshot.emptied()["journals"] == {}
 

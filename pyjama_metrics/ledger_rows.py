@@ -1,0 +1,120 @@
+"""The rows of the ledger: sums of model calls that may be priced together, on reading, by the prices known then.
+
+A ledger is an object of rows, by a text key of six parts, ``DAY|BAND|KIND|MODEL|PHASE|TOOL``; in a part ``\\`` and ``|`` stand
+behind a ``\\``. A row is a list of counts in the order of `COLUMNS`. Calls of one row have the same price, so the cost of the
+row is exactly the sum of their costs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+COLUMNS = (
+    "requests",
+    "input-tokens",
+    "output-tokens",
+    "cache-read-tokens",
+    "cache-write-tokens",
+    "cache-write-1h-tokens",
+    "estimated-tokens",
+    "cost-micros",
+)
+"""What a row counts; the last is what the sources reported."""
+REQUESTS, REPORTED_MICROS, ALL_TOKENS = 0, 7, slice(1, 6)
+
+OTHER_MODELS = "(other models)"
+"""The model of the rows that were added up because there were too many: its calls have no price."""
+
+Ledger = dict[str, list[int]]
+_PART = re.compile(r"((?:[^|\\]|\\.)*)(?:\||$)", re.DOTALL)
+
+
+class RowKey(NamedTuple):
+    """What the calls of a row have in common; "" stands for what is not told apart there."""
+
+    day: int
+    """Days since 1970 in UTC; 0 for all that was before the days that are kept apart."""
+    band: int
+    kind: str
+    model: str
+    phase: str = ""
+    tool: str = ""
+
+    @property
+    def text(self) -> str:
+        """The key as it is in the state."""
+        return "|".join([str(self.day), str(self.band), *map(_escaped, self[2:])])
+
+
+def parsed(key: str) -> RowKey | None:
+    """The parts of a key; None for a text that is none."""
+    parts = key.split("|") if "\\" not in key else [_plain(part) for part in _PART.findall(key)[:6]]
+    if len(parts) != 6 or not all(part.isascii() and part.isdigit() and len(part) < 16 for part in parts[:2]):
+        return None
+    return RowKey(int(parts[0]), int(parts[1]), *parts[2:])
+
+
+def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
+    """Add amounts to a row, in place; less than nothing where a call is charged elsewhere now. A row of nothing is none."""
+    text = key.text
+    row = ledger.get(text)
+    if row is None and amounts[REQUESTS] <= 0:
+        # What is taken away was counted: if not in a row of its own, in one of those that were added up.
+        text = next((coarser for each in _coarser(key) if (coarser := each.text) in ledger), text)
+        row = ledger.get(text)
+    if row is None:
+        row = ledger[text] = [0] * len(COLUMNS)
+    # Of an agent that left the file and came back the row may not have what is taken away.
+    row[:] = [max(0, before + amount) for before, amount in zip(row, amounts, strict=True)]
+    if not any(row):
+        del ledger[text]
+
+
+def bound(ledger: Ledger, from_day: int, most: int) -> int:
+    """Add rows up, in place, until there are at most so many: first the oldest days, then the phases and tools of the smallest
+    rows, then their models.
+
+    Args:
+        ledger: changed.
+        from_day: the first day that is kept apart.
+        most: rows; it is reached unless it is absurdly small.
+
+    Returns:
+        The first day that is kept apart from now on: what is of days before belongs into day 0.
+    """
+    if len(ledger) <= most:
+        return from_day
+    keys = {text: key for text in ledger if (key := parsed(text)) is not None}
+    days = sorted({key.day for key in keys.values()} - {0})
+    while len(ledger) > most and len(days) > 1:
+        day = days.pop(0)
+        from_day = day + 1
+        for text in [text for text, key in keys.items() if key.day == day]:
+            _move(ledger, keys, text, keys[text]._replace(day=0))
+    for level in range(2):
+        for text in sorted(keys, key=lambda text: (ledger[text][REQUESTS], text)):
+            if len(ledger) <= most:
+                return from_day
+            _move(ledger, keys, text, _coarser(keys[text])[level])
+    return from_day
+
+
+def _move(ledger: Ledger, keys: dict[str, RowKey], text: str, to: RowKey) -> None:
+    if to != keys.pop(text):
+        add(ledger, to, ledger.pop(text))
+    keys[to.text] = to
+
+
+def _coarser(key: RowKey) -> tuple[RowKey, RowKey]:
+    return key._replace(phase="", tool=""), key._replace(phase="", tool="", model=OTHER_MODELS)
+
+
+def _escaped(part: object) -> str:
+    text = str(part)
+    return text.replace("\\", "\\\\").replace("|", "\\|") if "|" in text or "\\" in text else text
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)

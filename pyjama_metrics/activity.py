@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pyjama_metrics import roll_ups
+from pyjama_metrics.ledger import NOTHING, Cost, cost_of_usage, costs_in
+from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.recent import SLICE_MS
 from pyjama_metrics.retention import MAX_MINUTES_MS, MAX_QUARTERS_MS
 from pyjama_metrics.roll_ups import MINUTE_MS, QUARTER_MS, Slice
-from pyjama_metrics.state_fields import LARGEST, Table, count, positive, table_of, tables, time_key, total
+from pyjama_metrics.state_fields import LARGEST, Table, positive, table_of, tables, time_key, total
 from pyjama_metrics.views import ActivityView, TodayView
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ _CLEARED = "What happened before is not known: the figures were cleared then."
 _NO_HISTORY = f"What happened more than {MAX_QUARTERS_MS // _HOUR_MS} hours ago is not known: there is no history of it yet."
 
 
-def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = None) -> ActivityView:
+def activity(
+    state: Table, from_ms: int, to_ms: int, recent: Recent | None = None, overrides: Overrides | None = None
+) -> ActivityView:
     """The series of a span, from the finest source that knows all of it.
 
     Slices of 5 seconds are in the memory of the dashboard, for the last 15 minutes; minutes and quarters of an hour are in the
@@ -40,19 +44,20 @@ def activity(state: Table, from_ms: int, to_ms: int, recent: Recent | None = Non
         from_ms: begin, in ms since the epoch; the first slice is the one in which it lies.
         to_ms: end, later than the begin; the last slice is the one in which it lies, as far as it is known.
         recent: what a tail of the journals remembers, where somebody keeps one.
+        overrides: prices of the user's own.
     """
     span, latest, begun = to_ms - from_ms, positive(state, "updated") or to_ms, positive(state, "known-from") or 0
     since = from_ms - from_ms % SLICE_MS
     if span <= MEMORY_SPAN_MS and recent is not None and _remembers(recent, state, since, to_ms, latest):
-        return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since, begun)
+        return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since, begun, overrides)
     since = from_ms - from_ms % MINUTE_MS
     if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
-        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun)
+        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun, overrides)
     # What the fold let go of is cut at any moment, what is left of it begins with a whole quarter.
     kept_since = -((MAX_QUARTERS_MS - latest) // QUARTER_MS) * QUARTER_MS
     step = next((step for step in _STEPS if span <= MAX_SLICES * step), -(-span // (MAX_SLICES * _DAY_MS)) * _DAY_MS)
     known_from = max(from_ms - from_ms % step, kept_since)
-    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from, begun)
+    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from, begun, overrides)
 
 
 def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_ms: int) -> bool:
@@ -70,31 +75,44 @@ def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_m
     )
 
 
-def today_view(state: Table, since_ms: int) -> TodayView:
+def today_view(state: Table, since_ms: int, overrides: Overrides | None = None) -> TodayView:
     """The figures since ``since_ms``, by the roll-ups of the state: a midnight, wherever it is one, is the begin of a quarter."""
-    slices = _slices(state, "quarters", since_ms).values()
-    sums = {key: total(each[key] for each in slices) for key in roll_ups.new_slice()}  # type: ignore[literal-required]
+    slices = _slices(state, "quarters", since_ms)
+    sums = {key: total(each[key] for each in slices.values()) for key in roll_ups.COUNTS}  # type: ignore[literal-required]
     return TodayView(
         since=since_ms,
         count=sums["count"],
         success=sums["success"],
         error=sums["error"],
-        requests=sums["requests"],
         tokens=sums["tokens"],
-        priced_requests=sums["priced-requests"],
-        cost_micros=sums["cost-micros"] if sums["priced-requests"] else None,
+        **sum((_cost(each, begin, overrides) for begin, each in slices.items()), NOTHING).as_fields(),
     )
+
+
+def _cost(each: Slice, begin: int, overrides: Overrides | None) -> Cost:
+    """What the model calls of a slice cost, by the prices of its time."""
+    return cost_of_usage(each, costs_in(each, overrides, begin)) if each["requests"] else NOTHING
 
 
 def _slices(state: Table, series: str, since_ms: int = 0) -> dict[int, Slice]:
     """The slices of a series of the state that begin at ``since_ms`` or later, by their begin."""
     found = tables(table_of(state, "roll-ups"), series)
     begun = [(begin, each) for key, each in found if (begin := time_key(key)) is not None and begin >= since_ms]
-    return {begin: cast(Slice, {key: count(each, key) for key in roll_ups.new_slice()}) for begin, each in begun}
+    slices = {begin: roll_ups.new_slice() for begin, _ in begun}
+    for begin, each in begun:
+        roll_ups.add_slice(slices[begin], each)
+    return slices
 
 
 def _view(
-    source: str, slices: Mapping[int, Slice], from_ms: int, to_ms: int, step: int, kept_from: int, begun: int
+    source: str,
+    slices: Mapping[int, Slice],
+    from_ms: int,
+    to_ms: int,
+    step: int,
+    kept_from: int,
+    begun: int,
+    overrides: Overrides | None,
 ) -> ActivityView:
     """The view of slices that are kept from one time on, of figures that were cleared at another."""
     begin, known_from = from_ms - from_ms % step, max(kept_from, begun)
@@ -102,11 +120,16 @@ def _view(
     sums = roll_ups.summed(slices, kept_from, to_ms, step)
     # The slice in which the knowledge begins is told as far as it goes, like the last one.
     rows = [sums.get(time, roll_ups.new_slice()) if time + step > known_from else None for time in times]
+    # Priced before they are added up: a longer slice may reach over the day on which a price changed.
+    costs: dict[int, Cost] = {}
+    for time, each in slices.items():
+        if kept_from <= time < to_ms:
+            costs[time - time % step] = costs.get(time - time % step, NOTHING) + _cost(each, time, overrides)
+    told = [None if row is None else costs.get(time, NOTHING) for time, row in zip(times, rows, strict=True)]
 
     def column(name: str) -> list[int | None]:
         return [None if row is None else min(row[name], LARGEST) for row in rows]  # type: ignore[literal-required]
 
-    priced = [row is not None and row["priced-requests"] > 0 for row in rows]
     return ActivityView(
         from_=begin,
         to=to_ms,
@@ -120,5 +143,7 @@ def _view(
         interrupted=column("interrupted"),
         requests=column("requests"),
         tokens=column("tokens"),
-        cost_micros=[cost if is_priced else None for cost, is_priced in zip(column("cost-micros"), priced, strict=True)],
+        cost_micros=[None if cost is None else cost.total_micros for cost in told],
+        unpriced_requests=[None if cost is None else cost.unpriced_requests for cost in told],
+        unpriced_models=sorted(frozenset[str]().union(*(cost.unpriced for cost in told if cost is not None))),
     )

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyjama_metrics.families import children_of, members, subtrees
 from pyjama_metrics.histogram import SCALE, Histogram, bounds
+from pyjama_metrics.ledger import costs_in
 from pyjama_metrics.needs import tmux_command
+from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.queries import agent_view, log_view
 from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, texts
-from pyjama_metrics.tallies import histogram_of, tool_view, usage_views
+from pyjama_metrics.tallies import histogram_of, model_views, phase_views, tool_view
 from pyjama_metrics.views import (
     AgentDetail,
     AgentToolView,
@@ -30,7 +32,9 @@ MAX_BARS = 40
 _QUARTER_OF_AN_OCTAVE = 2**SCALE // 4
 
 
-def agent_detail(state: Table, agent_id: str, now_ms: int, recent: Recent | None = None) -> AgentDetail | None:
+def agent_detail(
+    state: Table, agent_id: str, now_ms: int, recent: Recent | None = None, overrides: Overrides | None = None
+) -> AgentDetail | None:
     """Everything about one agent, or None where the state has no such agent.
 
     Args:
@@ -38,20 +42,27 @@ def agent_detail(state: Table, agent_id: str, now_ms: int, recent: Recent | None
         agent_id: name of the agent.
         now_ms: the time of looking, in ms since the epoch.
         recent: what a tail of the journals remembers, where somebody keeps one.
+        overrides: prices of the user's own.
     """
     agent = dict(tables(state, "agents")).get(agent_id)
     if agent is None:
         return None
     runs = [run_view(agent_id, run_id, run) for run_id, run in tables(agent, "runs")]
     tools = [(name, agent_tool_view(tool)) for name, tool in tables(agent, "tools")]
+    family, costs = members(state, overrides), costs_in(agent, overrides)
     logs = [log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)]
     return AgentDetail(
         agent_id=agent_id,
-        agent=agent_view(agent, recent.spark(agent_id) if recent else None, subtrees(members(state)).get(agent_id)),
+        agent=agent_view(
+            agent,
+            recent.spark(agent_id) if recent else None,
+            subtrees(family).get(agent_id),
+            cost=family[agent_id].cost,
+        ),
         runs=sorted(runs, key=lambda run: (run.start_time or run.last_seen or 0, run.id), reverse=True),
         tools=dict(sorted(tools, key=lambda item: (-item[1].count, item[0]))),
-        models=usage_views(agent, "models"),
-        phases=usage_views(agent, "phases"),
+        models=model_views(agent, costs),
+        phases=phase_views(agent, costs),
         messages={role: count(table_of(agent, "messages"), role) for role in table_of(agent, "messages")},
         errors=_errors(agent_id, agent, recent),
         recent_logs=[entry for entry in logs if entry.agent_id == agent_id],

@@ -7,25 +7,27 @@ go, or never recorded), an agent may name itself, and agents may name each other
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import NamedTuple
 
 from pyjama_metrics.events import TOKENS
+from pyjama_metrics.ledger import NOTHING, Cost, cost_of_usage, costs_in
+from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.state_fields import Table, count, table_of, tables, text, total
 from pyjama_metrics.views import SubtreeView
 
-_SUMMED = tuple(each.name for each in fields(SubtreeView))
+_SUMMED = ("agents", "count", "error", "errors", "tokens")
 
 
 class Member(NamedTuple):
-    """What a family has to know of an agent: the name of its parent, and its own figures in the order of `SubtreeView`."""
+    """What a family has to know of an agent: the name of its parent, its own figures, and what its model calls cost."""
 
     parent: str | None
     own: tuple[int, ...]
+    cost: Cost
 
 
-def member(agent: Table) -> Member:
-    """An agent of the state as a member of its family."""
+def member(agent: Table, costs: Cost) -> Member:
+    """An agent of the state, with the costs in its ledger, as a member of its family."""
     usage = table_of(agent, "tokens")
     own = {
         "agents": 1,
@@ -33,16 +35,13 @@ def member(agent: Table) -> Member:
         "error": count(agent, "error"),
         "errors": count(agent, "errors"),
         "tokens": total(count(usage, kind) for kind in TOKENS),
-        "requests": count(usage, "requests"),
-        "priced_requests": count(usage, "priced-requests"),
-        "cost_micros": count(usage, "cost-micros"),
     }
-    return Member(text(agent, "parent-agent"), tuple(own[name] for name in _SUMMED))
+    return Member(text(agent, "parent-agent"), tuple(own[name] for name in _SUMMED), cost_of_usage(usage, costs))
 
 
-def members(state: Table) -> dict[str, Member]:
-    """All agents of the state, by name."""
-    return {name: member(agent) for name, agent in tables(state, "agents")}
+def members(state: Table, overrides: Overrides | None = None) -> dict[str, Member]:
+    """All agents of the state, by name; ``overrides`` are prices of the user's own."""
+    return {name: member(agent, costs_in(agent, overrides)) for name, agent in tables(state, "agents")}
 
 
 def children_of(state: Table, agent_id: str) -> list[str]:
@@ -57,15 +56,16 @@ def subtrees(agents: Mapping[str, Member]) -> dict[str, SubtreeView]:
     agents, however deep the trees are.
     """
     children: dict[str, list[str]] = {}
-    for name, (parent, _) in agents.items():
+    for name, (parent, _, _) in agents.items():
         if parent is not None and parent != name and parent in agents:
             children.setdefault(parent, []).append(name)
-    sums: dict[str, tuple[int, ...]] = {}
+    sums: dict[str, tuple[tuple[int, ...], Cost]] = {}
     for names in _children_first(agents, children):
         below = {child for name in names for child in children[name]} - set(names)
-        parts = [agents[name].own for name in names] + [sums.get(child) or agents[child].own for child in below]
-        sums.update(dict.fromkeys(names, tuple(map(total, zip(*parts, strict=True)))))
-    return {name: _view(added) for name, added in sums.items()}
+        parts = [agents[name][1:] for name in names] + [sums.get(child) or agents[child][1:] for child in below]
+        added = tuple(map(total, zip(*(own for own, _ in parts), strict=True)))
+        sums.update(dict.fromkeys(names, (added, sum((cost for _, cost in parts), NOTHING))))
+    return {name: _view(*added) for name, added in sums.items()}
 
 
 def _children_first(agents: Mapping[str, Member], children: Mapping[str, list[str]]) -> list[list[str]]:
@@ -90,8 +90,5 @@ def _children_first(agents: Mapping[str, Member], children: Mapping[str, list[st
     return groups
 
 
-def _view(sums: tuple[int, ...]) -> SubtreeView:
-    figures: dict[str, int | None] = dict(zip(_SUMMED, sums, strict=True))
-    if not figures["priced_requests"]:
-        figures["cost_micros"] = None
-    return SubtreeView(**figures)  # type: ignore[arg-type]
+def _view(sums: tuple[int, ...], cost: Cost) -> SubtreeView:
+    return SubtreeView(**dict(zip(_SUMMED, sums, strict=True)), **cost.as_fields())  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""The rows of the ledger: sums of model calls that may be priced together, on reading, by the prices known then.
+r"""The rows of the ledger: sums of model calls that may be priced together, on reading, by the prices known then.
 
-A ledger is an object of rows, by a text key of six parts, ``DAY|BAND|KIND|MODEL|PHASE|TOOL``; in a part ``\\`` and ``|`` stand
-behind a ``\\``. A row is a list of counts in the order of `COLUMNS`. Calls of one row have the same price, so the cost of the
+A ledger is an object of rows, by a text key of six parts, ``DAY|BAND|KIND|MODEL|PHASE|TOOL``; in a part ``\`` and ``|`` stand
+behind a ``\``. A row is a list of counts in the order of `COLUMNS`. Calls of one row have the same price, so the cost of the
 row is exactly the sum of their costs.
 """
 

@@ -475,6 +475,11 @@ def override(
         _at_run_time = (_at_run_time or Overrides()).with_price(model, price)
 
 
+def overrides_at_run_time() -> Overrides | None:
+    """Those that were set by `override` in this process and not removed; None for none. Another object after each change."""
+    return _at_run_time
+
+
 def remove_override(model: str) -> None:
     """Undo `override`; fine where there is none."""
     global _at_run_time

@@ -15,13 +15,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyjama_metrics.activity import today_view
-from pyjama_metrics.events import OUTCOMES
+from pyjama_metrics.events import OUTCOMES, TOKENS
 from pyjama_metrics.families import Member, member, members, subtrees
+from pyjama_metrics.ledger import Cost, cost_of_usage, costs_in
 from pyjama_metrics.needs import failing_of, in_order, needs, needs_of
+from pyjama_metrics.pricing import Overrides, overrides_at_run_time
 from pyjama_metrics.state import new_agent
 from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, total
 from pyjama_metrics.statuses import OPEN, URGENCY
-from pyjama_metrics.tallies import average_ms, metrics_view, runs_view, tool_view, usage_view, usage_views
+from pyjama_metrics.tallies import average_ms, metrics_view, model_views, phase_views, runs_view, tool_view, usage_view
 from pyjama_metrics.views import (
     AgentView,
     Dashboard,
@@ -43,7 +45,14 @@ _RANKS = {status: rank for rank, status in enumerate(URGENCY)}
 _DAY_MS = 24 * 3600 * 1000
 
 
-def dashboard(state: Table, now_ms: int, *, today_ms: int | None = None, recent: Recent | None = None) -> Dashboard:
+def dashboard(
+    state: Table,
+    now_ms: int,
+    *,
+    today_ms: int | None = None,
+    recent: Recent | None = None,
+    overrides: Overrides | None = None,
+) -> Dashboard:
     """The view of a whole state.
 
     Args:
@@ -51,19 +60,21 @@ def dashboard(state: Table, now_ms: int, *, today_ms: int | None = None, recent:
         now_ms: the time of looking, in ms since the epoch.
         today_ms: local midnight, in ms since the epoch; that of UTC where None.
         recent: what a tail of the journals remembers, where somebody keeps one.
+        overrides: prices of the user's own, such as those in a configuration file.
     """
-    families = subtrees(members(state))
+    family = members(state, overrides)
+    families = subtrees(family)
     agents = {
-        name: agent_view(agent, recent.spark(name) if recent else None, families.get(name))
+        name: agent_view(agent, recent.spark(name) if recent else None, families.get(name), cost=family[name].cost)
         for name, agent in tables(state, "agents")
     }
     return Dashboard(
         agents=dict(sorted(agents.items(), key=lambda item: _urgency(item[0], item[1].status, item[1].last_seen))),
-        metrics=metrics_view(state),
+        metrics=metrics_view(state, costs_in(state, overrides)),
         recent_logs=[log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)],
         overview=overview(agent.status for agent in agents.values()),
         needs=needs(state, now_ms, recent),
-        today=today_view(state, now_ms - now_ms % _DAY_MS if today_ms is None else today_ms),
+        today=today_view(state, now_ms - now_ms % _DAY_MS if today_ms is None else today_ms, overrides),
         recent=spark_view(recent.spark(None) if recent else None),
         problems=problems_view(table_of(state, "problems")),
         generation=count(state, "generation"),
@@ -86,28 +97,48 @@ class DashboardRows:
         self._agents: dict[str, _KeptAgent] = {}
         self._rows: dict[str, dict[str, tuple[Any, Any]]] = {}
         self._parts: dict[str, tuple[Any, Any]] = {}
+        self._costs: tuple[Any, Cost] | None = None
+        self._prices: tuple[Overrides | None, Overrides | None] = None, None
 
-    def document(self, state: Table, now_ms: int, *, today_ms: int, recent: Recent | None = None) -> dict[str, Any]:
+    def document(
+        self,
+        state: Table,
+        now_ms: int,
+        *,
+        today_ms: int,
+        recent: Recent | None = None,
+        overrides: Overrides | None = None,
+    ) -> dict[str, Any]:
         """What ``as_json(dashboard(…))`` of the same arguments is."""
-        agents = self._agents = self._renewed_agents(state, recent)
+        prices = overrides, overrides_at_run_time()
+        if prices != self._prices:
+            self._prices = prices
+            self._agents, self._rows, self._parts, self._costs = {}, {}, {}, None
+        agents = self._agents = self._renewed_agents(state, recent, overrides)
         rows = {name: agent.row for name, agent in agents.items()}
         tools = self._renewed_rows("tools", tables(state, "tools"), tool_view)
         logs = [(text(entry, "id") or "", entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)]
         quarters = table_of(state, "roll-ups").get("quarters")
+        ledger = state.get("ledger")
+        if self._costs is None or self._costs[0] != ledger:
+            self._costs = ledger, costs_in(state, overrides)
+        costs = self._costs[1]
         return {
             "agents": dict(sorted(rows.items(), key=lambda item: _urgency(item[0], item[1]["status"], item[1]["last-seen"]))),
             "metrics": {
                 "global": self._part("global", state.get("global"), lambda: tool_view(table_of(state, "global"))),
                 "tools": dict(sorted(tools, key=lambda item: (-item[1]["count"], item[0]))),
                 "runs": self._part("runs", state.get("runs"), lambda: runs_view(table_of(state, "runs"))),
-                "tokens": self._part("tokens", state.get("tokens"), lambda: usage_view(table_of(state, "tokens"))),
-                "models": self._part("models", state.get("models"), lambda: usage_views(state, "models")),
-                "phases": self._part("phases", state.get("phases"), lambda: usage_views(state, "phases")),
+                "tokens": self._part(
+                    "tokens", (state.get("tokens"), ledger), lambda: usage_view(table_of(state, "tokens"), costs)
+                ),
+                "models": self._part("models", (state.get("models"), ledger), lambda: model_views(state, costs)),
+                "phases": self._part("phases", (state.get("phases"), ledger), lambda: phase_views(state, costs)),
             },
             "recent-logs": [row for _, row in self._renewed_rows("logs", logs, log_view)],
             "overview": as_json(overview(row["status"] for row in rows.values())),
             "needs": as_json(in_order((need for agent in agents.values() for need in agent.needs), now_ms)),
-            "today": self._part("today", (today_ms, quarters), lambda: today_view(state, today_ms)),
+            "today": self._part("today", (today_ms, quarters), lambda: today_view(state, today_ms, overrides)),
             "recent": as_json(spark_view(recent.spark(None) if recent else None)),
             "problems": self._part("problems", state.get("problems"), lambda: problems_view(table_of(state, "problems"))),
             "generation": count(state, "generation"),
@@ -115,19 +146,21 @@ class DashboardRows:
             "now": now_ms,
         }
 
-    def _renewed_agents(self, state: Table, recent: Recent | None) -> dict[str, _KeptAgent]:
+    def _renewed_agents(self, state: Table, recent: Recent | None, overrides: Overrides | None) -> dict[str, _KeptAgent]:
         found = tables(state, "agents")
         kept = {}
         for name, agent in found:
             known, source, failing = self._agents.get(name), _source_of(agent), failing_of(name, agent, recent)
             if known is None or known.source != source or known.failing != failing:
-                known = _KeptAgent(source, failing, member(agent), needs_of(name, agent, failing), None, None, {})
+                known = _KeptAgent(
+                    source, failing, member(agent, costs_in(agent, overrides)), needs_of(name, agent, failing), None, None, {}
+                )
             kept[name] = known
         families = subtrees({name: agent.member for name, agent in kept.items()})
         for name, agent in found:
             known, spark, subtree = kept[name], recent.spark(name) if recent else None, families.get(name)
             if not known.row or known.spark != spark or known.subtree != subtree:
-                row = as_json(agent_view(agent, spark, subtree))
+                row = as_json(agent_view(agent, spark, subtree, cost=known.member.cost))
                 kept[name] = known._replace(spark=spark, subtree=subtree, row=row)
         return kept
 
@@ -180,16 +213,20 @@ def _source_of(agent: Table) -> tuple[Any, ...]:
         return tuple(agent.get(key, _SOURCE_KEYS) for key in _SOURCE_KEYS)  # the last of these stands for a key that is missing
 
 
-def agent_view(agent: Table, spark: Spark | None = None, subtree: SubtreeView | None = None) -> AgentView:
+def agent_view(
+    agent: Table, spark: Spark | None = None, subtree: SubtreeView | None = None, *, cost: Cost | None = None
+) -> AgentView:
     """The view of one agent.
 
     Args:
         agent: its part of the state.
         spark: its executions of the last minutes, where somebody watched.
         subtree: the agent with its descendants, where it has any.
+        cost: what its model calls cost; by the prices of the table where None.
     """
+    usage = table_of(agent, "tokens")
+    cost = cost_of_usage(usage, costs_in(agent)) if cost is None else cost
     last_error = table_of(agent, "last-error")
-    usage = usage_view(table_of(agent, "tokens"))
     runs = dict(tables(agent, "runs"))
     latest = runs.get(text(agent, "latest-run") or "", {})
     waiting = [positive(run, "waiting-since") for run in runs.values() if text(run, "status") == "waiting"]
@@ -221,10 +258,7 @@ def agent_view(agent: Table, spark: Spark | None = None, subtree: SubtreeView | 
         errors=count(agent, "errors"),
         last_error=text(last_error, "message"),
         last_error_time=positive(last_error, "time"),
-        tokens=usage.total_tokens,
-        requests=usage.requests,
-        priced_requests=usage.priced_requests,
-        cost_micros=usage.cost_micros,
+        tokens=total(count(usage, kind) for kind in TOKENS),
         runs_open=sum(text(run, "status") in OPEN for run in runs.values()),
         runs_started=count(counts, "started"),
         runs_completed=count(counts, "completed"),
@@ -233,6 +267,7 @@ def agent_view(agent: Table, spark: Spark | None = None, subtree: SubtreeView | 
         runs_stopped=count(counts, "stopped"),
         recent=spark_view(spark),
         subtree=subtree,
+        **cost.as_fields(),
     )
 
 

@@ -38,10 +38,14 @@ def read_metrics() -> State:
 
 def get_dashboard_data() -> dict[str, Any]:
     """What the page shows, fresh: ``{"agents", "metrics", "recent-logs", …}`` (``docs/http.md``). Raises as `read_metrics`."""
+    from pyjama_metrics.storage import config  # who only records and flushes has no use for it
+
     recorder.look_after_journal()
     hub = Hub()
     state, now = hub.read(), hub.clock()
-    data: dict[str, Any] = views.as_json(queries.dashboard(state, int(now * 1000), today_ms=local_midnight(now)))
+    prices = config.load().prices
+    view = queries.dashboard(state, int(now * 1000), today_ms=local_midnight(now), overrides=prices)
+    data: dict[str, Any] = views.as_json(view)
     return data
 
 

@@ -116,8 +116,8 @@ class Recent:
     Attributes:
         since_ms: everything dated from here on was fed, in ms since the epoch; None where that cannot be said yet. Whoever feeds
             this memory sets it.
-        known_requests: what the fold knows of model calls, by their request ids: of one that was told long ago, too. Whoever feeds
-            this memory sets it.
+        known_requests: what the fold knows of model calls, by their request ids: of those that were told long ago, too. Whoever
+            feeds this memory sets it.
     """
 
     def __init__(self) -> None:

@@ -139,9 +139,10 @@ def summed(slices: Mapping[int, Mapping[str, Any]], since_ms: int, until_ms: int
 
 
 def let_go(series: dict[str, Slice], before_ms: int, most: int) -> None:
-    """Remove slices, and bound what is in the others, in place: those that begin before a time, and of the others all but the first ``most``.
+    """Remove slices, in place: those that begin before a time, and of the others all but the first ``most``.
 
     More than are wanted are there only when the clock was put back: then some lie in what is the future now, and the furthest go.
+    The rows of those that stay are bounded.
     """
     for key in [key for key in series if int(key) < before_ms]:
         del series[key]

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from pyjama_metrics.events import TOKENS
 from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
+from pyjama_metrics.ledger import NOTHING, Cost, cost_of_usage
 from pyjama_metrics.state_fields import Table, count, number, positive, ratio, table_of, tables, total
 from pyjama_metrics.views import MetricsView, RunsView, ToolView, UsageView
 
 _BUCKETS = frozenset(str(k) for k in range(bucket_of(SMALLEST_MS), bucket_of(LARGEST_MS) + 1))
 
 
-def metrics_view(state: Table) -> MetricsView:
-    """The figures of a whole state that belong to no single agent."""
+def metrics_view(state: Table, costs: Cost = NOTHING) -> MetricsView:
+    """The figures of a whole state that belong to no single agent, with the costs in its ledger."""
     tools = ((name, tool_view(tool)) for name, tool in tables(state, "tools"))
     return MetricsView(
         global_=tool_view(table_of(state, "global")),
         tools=dict(sorted(tools, key=lambda item: (-item[1].count, item[0]))),
         runs=runs_view(table_of(state, "runs")),
-        tokens=usage_view(table_of(state, "tokens")),
-        models=usage_views(state, "models"),
-        phases=usage_views(state, "phases"),
+        tokens=usage_view(table_of(state, "tokens"), costs),
+        models=model_views(state, costs),
+        phases=phase_views(state, costs),
     )
 
 
-def usage_views(table: Table, key: str) -> dict[str, UsageView]:
-    """The model calls of each model, or phase, under ``key``: most tokens first."""
-    views = ((name, usage_view(usage)) for name, usage in tables(table, key))
+def model_views(table: Table, costs: Cost) -> dict[str, UsageView]:
+    """The model calls by model, of all agents or of one, with the costs in its ledger: most tokens first."""
+    views = ((name, usage_view(usage, costs.by_model.get(name, NOTHING), name)) for name, usage in tables(table, "models"))
+    return _most_tokens_first(views)
+
+
+def phase_views(table: Table, costs: Cost) -> dict[str, UsageView]:
+    """The same by phase of the work."""
+    return _most_tokens_first(
+        (name, usage_view(usage, costs.by_phase.get(name, NOTHING))) for name, usage in tables(table, "phases")
+    )
+
+
+def _most_tokens_first(views: Iterable[tuple[str, UsageView]]) -> dict[str, UsageView]:
     return dict(sorted(views, key=lambda item: (-item[1].total_tokens, item[0])))
 
 
@@ -65,21 +80,27 @@ def runs_view(counts: Table) -> RunsView:
     )
 
 
-def usage_view(usage: Table) -> UsageView:
-    """The view of model calls: of all agents, of one, of a model, of a phase."""
-    priced = count(usage, "priced-requests")
+def usage_view(usage: Table, ledger: Cost = NOTHING, model: str | None = None) -> UsageView:
+    """The view of model calls: of all agents, of one, of a model, of a phase.
+
+    Args:
+        usage: their sums.
+        ledger: the costs of their rows.
+        model: their model, where they have one in common.
+    """
     kinds = [count(usage, kind) for kind in TOKENS]
+    cost = cost_of_usage(usage, ledger)
+    if cost.unpriced_requests and model is not None:
+        cost = replace(cost, unpriced=frozenset({model}))  # of calls that an older version counted, too
     return UsageView(
-        requests=count(usage, "requests"),
         input_tokens=kinds[0],
         output_tokens=kinds[1],
         cache_read_tokens=kinds[2],
         cache_write_tokens=kinds[3],
+        cache_write_1h_tokens=kinds[4],
         total_tokens=total(kinds),
         estimated_tokens=count(usage, "estimated-tokens"),
-        # Where nothing was priced, 0 would be a claim.
-        cost_micros=count(usage, "cost-micros") if priced else None,
-        priced_requests=priced,
+        **cost.as_fields(),
     )
 
 

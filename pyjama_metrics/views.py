@@ -49,18 +49,36 @@ class RunsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageView:
-    """Model calls and their tokens."""
+class CostView:
+    """Model calls and what they cost: in parts, because not all costs are known equally well."""
 
     requests: int = field(metadata=says("Model calls"))
+    priced_requests: int = field(metadata=says("Model calls whose cost is known: reported or computed"))
+    reported_requests: int = field(metadata=says("Model calls whose source told the cost"))
+    unpriced_requests: int = field(metadata=says("Model calls whose cost is not known: it is not in any sum"))
+    unpriced_models: list[str] = field(metadata=says("Models of the calls whose cost is not known"))
+    reported_micros: int | None = field(
+        metadata=says("Cost that the sources told, in millionths of a dollar; none if none told any")
+    )
+    computed_micros: int | None = field(
+        metadata=says("Cost computed from the prices of the models, in millionths of a dollar; none if none was computed")
+    )
+    cost_micros: int | None = field(
+        metadata=says("Reported and computed cost in millionths of a dollar; none if no call has a known cost")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageView(CostView):
+    """Model calls, their tokens and their cost."""
+
     input_tokens: int = field(metadata=says("Tokens sent, without those read from or written to a cache"))
     output_tokens: int = field(metadata=says("Tokens received"))
     cache_read_tokens: int = field(metadata=says("Tokens sent that the provider's cache held"))
-    cache_write_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache"))
-    total_tokens: int = field(metadata=says("Sum of the four kinds of tokens"))
+    cache_write_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for its usual time"))
+    cache_write_1h_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for an hour"))
+    total_tokens: int = field(metadata=says("Sum of the five kinds of tokens"))
     estimated_tokens: int = field(metadata=says("How many of the tokens are an estimate, not the provider's count"))
-    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
-    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +108,7 @@ class SparkView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubtreeView:
+class SubtreeView(CostView):
     """An agent and all its descendants, added up."""
 
     agents: int = field(metadata=says("Agents in the subtree, the parent too"))
@@ -98,13 +116,10 @@ class SubtreeView:
     error: int = field(metadata=says("Tool executions that failed"))
     errors: int = field(metadata=says("Errors that came with a text: of the agents themselves and of their tools"))
     tokens: int = field(metadata=says("Tokens of all kinds"))
-    requests: int = field(metadata=says("Model calls"))
-    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
-    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentView:
+class AgentView(CostView):
     """One agent, with all its runs."""
 
     status: str = field(metadata=says("running, waiting, completed, failed, crashed, stopped or unknown"))
@@ -132,9 +147,6 @@ class AgentView:
     last_error: str | None = field(metadata=says("Text of the latest reported error"))
     last_error_time: int | None = field(metadata=says("Time of the latest reported error, in ms since the epoch"))
     tokens: int = field(metadata=says("Tokens of all kinds"))
-    requests: int = field(metadata=says("Model calls"))
-    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
-    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
     runs_open: int = field(metadata=says("Runs that are running or waiting now"))
     runs_started: int = field(metadata=says("Runs that began"))
     runs_completed: int = field(metadata=says("Runs that ended well"))
@@ -198,17 +210,14 @@ class NeedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TodayView:
+class TodayView(CostView):
     """What happened since midnight, by the quarters of an hour in the file."""
 
     since: int = field(metadata=says("Midnight where the hub is, in ms since the epoch"))
     count: int = field(metadata=says("Tool executions with an outcome: success + error"))
     success: int = field(metadata=says("Tool executions that succeeded"))
     error: int = field(metadata=says("Tool executions that failed"))
-    requests: int = field(metadata=says("Model calls"))
     tokens: int = field(metadata=says("Tokens of all kinds"))
-    priced_requests: int = field(metadata=says("Model calls that reported their cost"))
-    cost_micros: int | None = field(metadata=says("Reported cost in millionths of a dollar; none if none was reported"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,8 +365,10 @@ class ActivityView:
     requests: list[int | None] = field(metadata=says("Model calls, by slice"))
     tokens: list[int | None] = field(metadata=says("Tokens of all kinds, by slice"))
     cost_micros: list[int | None] = field(
-        metadata=says("Reported cost in millionths of a dollar, by slice; null where nothing reported one")
+        metadata=says("Reported and computed cost in millionths of a dollar, by slice; null where no cost is known")
     )
+    unpriced_requests: list[int | None] = field(metadata=says("Model calls whose cost is not known, by slice"))
+    unpriced_models: list[str] = field(metadata=says("Models of the calls whose cost is not known, of all slices"))
 
 
 def as_json(view: Any) -> Any:

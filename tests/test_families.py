@@ -33,9 +33,10 @@ def test_a_parent_comes_to_the_sum_of_itself_and_all_below_it() -> None:
 def test_a_subtree_sums_what_its_agents_count() -> None:
     """One that was priced and one that was not: the cost is that of the priced one, and says of how many calls."""
     below = subtrees(members(full_state()))
-    assert below == {
-        "boss": SubtreeView(agents=2, count=5, error=4, errors=4, tokens=41, requests=2, priced_requests=1, cost_micros=9)
-    }
+    parts = {"priced_requests": 1, "reported_requests": 1, "unpriced_requests": 1, "unpriced_models": ["free"]}
+    costs = {"reported_micros": 9, "computed_micros": None, "cost_micros": 9}
+    sums = {"agents": 2, "count": 5, "error": 4, "errors": 4, "tokens": 41, "requests": 2}
+    assert below == {"boss": SubtreeView(**sums, **parts, **costs)}  # type: ignore[arg-type]
 
 
 def test_where_nothing_was_priced_a_subtree_has_no_cost() -> None:

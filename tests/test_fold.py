@@ -296,7 +296,14 @@ def test_model_calls_are_summed_by_agent_model_phase_and_in_all() -> None:
         event("llm", model="m", input_tokens=20, cache_read_tokens=2, cache_write_tokens=3, tokens_are="estimated"),
     ]
     state = folded(*calls)
-    expected = {"requests": 2, "input-tokens": 30, "output-tokens": 1, "cache-read-tokens": 2, "cache-write-tokens": 3, "cache-write-1h-tokens": 0}
+    expected = {
+        "requests": 2,
+        "input-tokens": 30,
+        "output-tokens": 1,
+        "cache-read-tokens": 2,
+        "cache-write-tokens": 3,
+        "cache-write-1h-tokens": 0,
+    }
     expected |= {"estimated-tokens": 25, "cost-micros": 5, "priced-requests": 1}
     assert agent(state)["tokens"] == state["tokens"] == state["models"]["m"] == agent(state)["models"]["m"] == expected
     plan = {**new_usage(), "requests": 1, "input-tokens": 10, "output-tokens": 1, "cost-micros": 5, "priced-requests": 1}

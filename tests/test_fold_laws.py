@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -80,12 +80,12 @@ def journals(draw: st.DrawFn, runs: st.SearchStrategy[str | None] = RUNS) -> dic
     return made
 
 
-@dataclass
+@dataclasses.dataclass
 class Figures:
     """A state, and the requests that it counts."""
 
-    state: State = field(default_factory=new_state)
-    requests: dict[str, Request] = field(default_factory=dict)
+    state: State = dataclasses.field(default_factory=new_state)
+    requests: dict[str, Request] = dataclasses.field(default_factory=dict)
 
     def fold(self, journal: str, body: Sequence[Event | None]) -> None:
         """Add the next events of a journal."""
@@ -154,7 +154,6 @@ def test_an_event_without_a_run_goes_by_the_order_of_its_own_journal_alone(recor
 def test_folding_an_empty_batch_changes_nothing(recorded: dict[str, list[Event]]) -> None:
     """A fold that finds no new line leaves the state as it is."""
     figures = Figures()
-    state = figures.state
     for name, body in recorded.items():
         figures.fold(name, body)
     before = copy.deepcopy(figures)

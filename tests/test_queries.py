@@ -208,6 +208,9 @@ def test_a_log_entry_that_is_none_is_passed_over_and_what_is_no_text_is_not_show
     assert (entry["agent-id"], entry["status"]) == ("", "ok")
 
 
+COST_OF_ONE = {"priced-requests": 1, "reported-requests": 1, "reported-micros": 9, "computed-micros": None, "cost-micros": 9}
+
+
 def test_what_the_fold_writes_is_what_the_view_reads() -> None:
     """One journal, folded: each figure arrives under its name."""
     view = as_json(dashboard(full_state(), 2000))
@@ -216,13 +219,13 @@ def test_what_the_fold_writes_is_what_the_view_reads() -> None:
         "interrupted": 0, "success-rate": 0.5, "avg-duration-ms": 2.0, "current-tool": "read", "current-step": "plan",
         "waiting-reason": "a person", "waiting-since": 1040, "parent": "w-1-x.0", "parent-agent": "boss", "source": "python",
         "host": "h", "pid": 7, "cwd": "/work", "tmux-pane": "%3", "errors": 1, "last-error": "gone", "last-error-time": 1020,
-        "tokens": 11, "requests": 1, "priced-requests": 1, "cost-micros": 9, "runs-open": 1, "runs-started": 1,
+        "tokens": 11, "requests": 1, **COST_OF_ONE, "unpriced-requests": 0, "unpriced-models": [], "runs-open": 1, "runs-started": 1,
         "runs-completed": 0, "runs-failed": 0, "runs-crashed": 0, "runs-stopped": 0, "recent": None, "subtree": None,
     }  # fmt: skip
     assert view["agents"]["boss"]["subtree"]["agents"] == 2
     assert (view["overview"]["waiting"], view["problems"]["unknown-events"], view["problems"]["total"]) == (1, 1, 1)
     assert view["today"] == {
-        "since": 0, "count": 5, "success": 1, "error": 4, "requests": 2, "tokens": 41, "priced-requests": 1, "cost-micros": 9,
+        "since": 0, "count": 5, "success": 1, "error": 4, "requests": 2, "tokens": 41, **COST_OF_ONE, "unpriced-requests": 1, "unpriced-models": ["free"],
     }  # fmt: skip
     assert [need["kind"] for need in view["needs"]] == ["waiting", "crashed"]
     assert [entry["event"] for entry in view["recent-logs"]] == ["start", "start", "tool", "waiting", "start", "error", "crash"]
@@ -291,6 +294,7 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
             *(retention.MAX_AGENTS, days, retention.MAX_OPEN_AGENTS),
             *(retention.MAX_FINISHED_RUNS, retention.MAX_OPEN_RUNS, retention.MAX_EARLIER_RUNS, MAX_LABELS, MAX_STEPS),
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, retention.MAX_AGENT_MODELS),
+            *(retention.MAX_LEDGER_ROWS, retention.MAX_AGENT_LEDGER_ROWS),
             *(retention.MAX_ROLES, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )

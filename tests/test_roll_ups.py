@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyjama_metrics.ledger_rows import RowKey
 from pyjama_metrics.roll_ups import (
+    MAX_ROWS,
     MINUTE_MS,
     QUARTER_MS,
     RollUps,
     add_executions,
-    add_request,
+    add_requests,
     at,
+    drop_empty,
     let_go,
     new_roll_ups,
     new_slice,
@@ -54,12 +57,38 @@ def test_an_interrupted_execution_stands_apart_from_the_count() -> None:
 
 
 def test_a_model_call_without_a_cost_is_unpriced_and_one_that_cost_nothing_is_not() -> None:
-    """A sum of costs says of how many calls it is."""
+    """A sum of costs says of how many calls it is, and the rows say which calls may be priced."""
     one = new_slice()
-    add_request(one, 10, None)
-    add_request(one, 5, 0)
-    add_request(one, 1, 7)
-    assert one == {**new_slice(), "requests": 3, "tokens": 16, "priced-requests": 2, "cost-micros": 7}
+    computed, reported = RowKey(0, 0, "computed", "m"), RowKey(0, 0, "reported", "m")
+    add_requests(one, computed, [1, 10, 0, 0, 0, 0, 0, 0], is_reported=False)
+    add_requests(one, reported, [2, 4, 1, 0, 0, 1, 0, 7], is_reported=True)
+    figures = {"requests": 3, "tokens": 16, "priced-requests": 2, "cost-micros": 7}
+    ledger = {"0|0|computed|m||": [1, 10, 0, 0, 0, 0, 0, 0], "0|0|reported|m||": [2, 4, 1, 0, 0, 1, 0, 7]}
+    assert one == {**new_slice(), **figures, "ledger": ledger}
+
+
+def test_a_slice_whose_calls_are_charged_elsewhere_now_is_none() -> None:
+    """It was made for them."""
+    series = new_roll_ups()
+    for sign in (1, -1):
+        for target in at(series, NOON):
+            add_requests(target, RowKey(0, 0, "computed", "m"), [sign, sign * 10, 0, 0, 0, 0, 0, 0], is_reported=False)
+    drop_empty(series, NOON)
+    assert series == new_roll_ups()
+
+
+def test_the_rows_of_a_slice_are_bounded_and_its_sums_are_not_touched() -> None:
+    """The models that were called least are added up."""
+    minutes = new_roll_ups()["minutes"]
+    one = minutes[str(NOON)] = new_slice()
+    for number in range(3 * MAX_ROWS):
+        add_requests(one, RowKey(0, 0, "computed", f"m{number}"), [number + 1, 2, 0, 0, 0, 0, 0, 0], is_reported=False)
+    before = one["requests"], one["tokens"]
+    let_go(minutes, NOON, 1)
+    assert (one["requests"], one["tokens"]) == before
+    assert len(one["ledger"]) == MAX_ROWS
+    assert [sum(column) for column in zip(*one["ledger"].values(), strict=True)][:2] == [*before]
+    assert f"0|0|computed|m{3 * MAX_ROWS - 1}||" in one["ledger"]
 
 
 def test_slices_are_summed_into_longer_ones_within_a_span() -> None:

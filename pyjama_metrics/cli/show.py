@@ -14,7 +14,7 @@ from pyjama_metrics.cli.terminal import Cell, Column, Screen
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
-    from pyjama_metrics.views import AgentView, Dashboard, ToolView
+    from pyjama_metrics.views import AgentView, CostView, Dashboard, ToolView
 
 DESCRIPTION = """\
 Print totals, agents and tools as they are now. Whatever any process has recorded is counted first. With the
@@ -105,10 +105,11 @@ def overall(hub: Hub, *, as_json: bool) -> int:
     """Print the figures of all agents of ``hub``, fresh; the exit code."""
     from pyjama_metrics.days import local_midnight
     from pyjama_metrics.queries import dashboard
+    from pyjama_metrics.storage import config
     from pyjama_metrics.views import as_json as plain
 
     now_ms = _now_ms()
-    view = dashboard(fresh_state(hub), now_ms, today_ms=local_midnight(now_ms / 1000))
+    view = dashboard(fresh_state(hub), now_ms, today_ms=local_midnight(now_ms / 1000), overrides=config.load().prices)
     if as_json:
         from pyjama_metrics.cli.printing import print_json
 
@@ -149,6 +150,22 @@ def _totals(screen: Screen, view: Dashboard) -> None:
     if tokens.requests:
         used = terminal.things(tokens.total_tokens, "token")
         screen.line(f"models  {terminal.things(tokens.requests, 'call')}, {used}")
+        screen.line(f"cost    {cost_words(tokens)}")
+
+
+def cost_words(view: CostView) -> str:
+    """What model calls cost and how sure that is, in one line."""
+    unpriced = f"{terminal.things(view.unpriced_requests, 'call')} unpriced" if view.unpriced_requests else ""
+    if unpriced and view.unpriced_models:
+        unpriced += f" ({', '.join(map(terminal.printable, view.unpriced_models))})"
+    if view.cost_micros is None:
+        return f"not known: {unpriced}"
+    parts = [
+        f"{terminal.dollars(view.reported_micros)} reported" if view.reported_micros is not None else "",
+        f"{terminal.dollars(view.computed_micros)} computed" if view.computed_micros is not None else "",
+        unpriced,
+    ]
+    return f"{terminal.dollars(view.cost_micros)}: {', '.join(filter(None, parts))}"
 
 
 def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
@@ -215,11 +232,13 @@ def _problems(screen: Screen, view: Dashboard) -> None:
 
 
 def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
+    from pyjama_metrics.ledger import cost_of_usage, costs_in
     from pyjama_metrics.queries import agent_view
+    from pyjama_metrics.storage import config
     from pyjama_metrics.tallies import tool_view
     from pyjama_metrics.views import as_json as plain
 
-    view = agent_view(agent)
+    view = agent_view(agent, cost=cost_of_usage(agent["tokens"], costs_in(agent, config.load().prices)))
     tools = {tool: tool_view(tally) for tool, tally in agent["tools"].items()}
     tools = dict(sorted(tools.items(), key=lambda item: (-item[1].count, item[0])))
     if as_json:
@@ -251,6 +270,7 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
         "tools": f"{terminal.things(view.count, 'execution')}, {terminal.things(view.error, 'error')}; "
         f"success {screen.figure(rate)}, average {screen.figure(average)}",
         "tokens": terminal.count(view.tokens) if view.tokens else "",
+        "cost": cost_words(view) if view.requests else "",
         "parent": view.parent_agent or view.parent or "",
         "labels": _labels(agent),
         "where": _where(agent, view),

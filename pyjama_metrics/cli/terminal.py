@@ -220,6 +220,16 @@ def things(number: int, one: str, many: str | None = None) -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def dollars(micros: int) -> str:
+    """An amount in millionths of a dollar, to the last of them that is not 0.
+
+    >>> dollars(1_250_000), dollars(42)
+    ('$1.25', '$0.000042')
+    """
+    whole, rest = divmod(micros, 1_000_000)
+    return f"${whole:,}.{f'{rest:06}'.rstrip('0'):0<2}"
+
+
 def size(number: int) -> str:
     """A number of bytes."""
     value = float(number)

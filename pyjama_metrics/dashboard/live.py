@@ -21,13 +21,16 @@ from pyjama_metrics import agent_details, patches, queries
 from pyjama_metrics.activity import activity
 from pyjama_metrics.days import local_midnight
 from pyjama_metrics.errors import HubError
+from pyjama_metrics.pricing import overrides_at_run_time
 from pyjama_metrics.state import new_state
+from pyjama_metrics.storage import config
 from pyjama_metrics.storage.json import dumps
 from pyjama_metrics.tail import Tail
 from pyjama_metrics.views import as_json
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
+    from pyjama_metrics.pricing import Overrides
     from pyjama_metrics.state import State
     from pyjama_metrics.storage.files import Signature
     from pyjama_metrics.views import ActivityView, AgentDetail, RunDetail
@@ -126,12 +129,13 @@ class Live:
         self._clock = clock
         self._life = secrets.token_hex(4)
         self._reading = threading.RLock()
-        self._read: tuple[Signature | None, int] | None = None
+        self._read: tuple[Signature | None, int, Overrides, Overrides | None] | None = None
         self._state: State = new_state()
         self._tail = Tail(hub.folder, clock)
         # So that this process, when it folds, removes no journal that the memory has not read.
         hub.projections.append(self._tail.read_to)
         self._may_be_behind = False
+        self._prices = config.PricesNow()
         self._rows = queries.DashboardRows()
         self._troubles: dict[str, str] = {}
         self._publishing = threading.Lock()
@@ -171,7 +175,7 @@ class Live:
     def refresh(self) -> None:
         """Read the snapshot if it was replaced since the last time, and publish what is new.
 
-        Costs one `os.stat` when nothing changed, after one look for what the journals got since. A new day is a change:
+        Costs two `os.stat` when nothing changed, after one look for what the journals got since. A new day is a change:
         the figures of today begin anew.
 
         Never raises: what cannot be read leaves the last good view in place, says why in `troubles`, and is tried
@@ -181,7 +185,8 @@ class Live:
             try:
                 # The signature is taken before the reading: a replacement in between is read twice, and never
                 # missed.
-                reading = self._hub.signature(), local_midnight(self._clock())
+                prices = self._prices(), overrides_at_run_time()
+                reading = self._hub.signature(), local_midnight(self._clock()), *prices
                 is_known = reading == self._read and "reading" not in self._troubles
                 if is_known and not self._may_be_behind:
                     return
@@ -210,7 +215,7 @@ class Live:
     def agent(self, agent_id: str) -> AgentDetail | None:
         """Everything about one agent, of the newest edition; None where there is no such agent."""
         with self._reading:
-            return agent_details.agent_detail(self._state, agent_id, self.now_ms(), self._tail.recent)
+            return agent_details.agent_detail(self._state, agent_id, self.now_ms(), self._tail.recent, self._prices())
 
     def run(self, run_id: str) -> RunDetail | None:
         """Everything about one run, of the newest edition; None where there is no such run."""
@@ -220,7 +225,7 @@ class Live:
     def activity(self, since_ms: int, until_ms: int) -> ActivityView:
         """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows."""
         with self._reading:
-            return activity(self._state, since_ms, until_ms, self._tail.recent)
+            return activity(self._state, since_ms, until_ms, self._tail.recent, self._prices())
 
     def report(self, source: str, sentence: str | None) -> None:
         """Show ``sentence`` as the one trouble of ``source``, or take its trouble away with None."""
@@ -282,6 +287,7 @@ class Live:
 
     def _view_of(self, state: State, today_ms: int) -> dict[str, Any]:
         """The view of a state as JSON, without the moment at which it was made: only what changed makes an edition."""
-        view = self._rows.document(state, self.now_ms(), today_ms=today_ms, recent=self._tail.recent)
+        recent, prices = self._tail.recent, self._prices()
+        view = self._rows.document(state, self.now_ms(), today_ms=today_ms, recent=recent, overrides=prices)
         del view["now"]
         return view

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from pyjama_metrics import settings
 from pyjama_metrics.pricing import Overrides, overrides_of
-from pyjama_metrics.storage.files import NotAFile, read_whole, signature
+from pyjama_metrics.storage.files import NotAFile, Signature, read_whole, signature
 from pyjama_metrics.storage.places import configuration_folder
 
 NAME = "config.toml"
@@ -60,6 +60,24 @@ def load(file: str | None = None) -> Config:
     prices, problems = _section(document, "prices", file)
     overrides, wrong = overrides_of(prices, file)
     return Config(file, overrides, (*problems, *wrong))
+
+
+class PricesNow:
+    """The prices in the file, for whoever asks again and again: it is read anew when it was changed."""
+
+    def __init__(self) -> None:
+        self._path = path()
+        self._read: tuple[Signature | None, Overrides] | None = None
+
+    def __call__(self) -> Overrides:
+        """The same object until the file is changed. Costs one `os.stat`; never raises."""
+        try:
+            there = signature(self._path)
+        except OSError:
+            there = None  # reading it says why, to whoever asks for the problems
+        if self._read is None or self._read[0] != there:
+            self._read = there, load(self._path).prices
+        return self._read[1]
 
 
 def _document(file: str) -> Mapping[str, object]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pyjama_metrics.storage.files import Signature
 
 KEPT_MS = 40 * 24 * 3600 * 1000
-"""How long a request is known after the last news of it: longer than Claude Code keeps a transcript, unless told otherwise. What is
+"""How long a request is known after the last news of it, which is longer than Claude Code usually keeps a transcript. What is
 told again after that counts again.
 """
 _DAY_MS = 24 * 3600 * 1000

@@ -35,7 +35,7 @@ def test_every_option_is_on_the_page_and_the_page_names_no_other(command: Comman
     parser = argparse.ArgumentParser()
     command.module().configure(parser)
     options = set(options_of(parser))
-    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(re.findall(r"`([^`\n]+)`", SECTIONS[command.name]))))
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", " ".join(re.findall(r"`([^`\n]+)`", SECTIONS[command.name]))))
     assert options <= named
     assert {option for option in named - options if option.startswith("--")} == set()
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.storage import requests
+from tests.journals import now_ms
 from tests.system.processes import (
     PATIENCE,
     agent,
@@ -66,6 +69,8 @@ say(json.dumps({"reads": len(generations), "wrong": wrong[:5], "back": sum(step 
 FOLDER = """
 import random, select
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.storage import requests
+from tests.journals import now_ms
 chance, killed = random.Random(int(sys.argv[2])), 0
 say("ready")
 while not select.select([0], [], [], 0)[0]:
@@ -183,12 +188,15 @@ def tallies_of_first(count: int) -> dict[str, tuple[int, int]]:
 # -- a fold that dies at each of its steps ------------------------------------------------------------------------------
 
 STEPS = ("write", "replace", "link", "unlink", "rename", "fsync", "ftruncate")
-"""The calls by which a fold changes files."""
+"""The calls by which a fold changes files; a statement of its database is one, too."""
 
 
 @contextmanager
 def dying_at(step: int) -> Iterator[None]:
-    """In this process, die by SIGKILL at the n-th call that changes files: a write half way, anything else just before."""
+    """In this process, die by SIGKILL at the n-th call that changes files: a write half way, anything else just before.
+
+    Before each statement of the database, too: between any two of them, and before the last, which makes them count.
+    """
     left = step
 
     def deadly(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -203,6 +211,13 @@ def dying_at(step: int) -> Iterator[None]:
 
         return call
 
+    def connected(path: str) -> sqlite3.Connection:
+        database = connect(path)
+        database.set_trace_callback(deadly("statement", lambda _: None))
+        return database
+
+    connect = requests._connected
+    requests._connected = connected
     for name in STEPS:
         setattr(os, name, deadly(name, getattr(os, name)))
     yield
@@ -284,11 +299,114 @@ def test_a_clear_killed_at_any_of_its_steps_clears_or_does_not(home: Path, tmp_p
     assert before == 0
 
 
+def llm_line(agent: str, request: str, output: int) -> bytes:
+    """One telling of a model call, of just now; it is charged to the first of the agents by name."""
+    fields = {"model": "claude-opus-4-8", "request-id": request, "input-tokens": 1000, "output-tokens": output}
+    return line("llm", agent=agent, time=LLM_TIME_MS, **fields)
+
+
+LLM_TIME_MS = now_ms()
+
+
+def calls(state: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """(calls, output tokens) of each agent, and of all; by the sums and by the ledger, which are the same."""
+    found = {}
+    for name, part in [("all", state), *state["agents"].items()]:
+        rows = [sum(column) for column in zip(*part["ledger"].values(), strict=True)] or [0] * 8
+        assert (rows[0], rows[2]) == (part["tokens"]["requests"], part["tokens"]["output-tokens"])
+        found[name] = rows[0], rows[2]
+    return found
+
+
+def test_a_call_told_many_times_counts_once_wherever_a_fold_is_killed(home: Path, tmp_path: Path) -> None:
+    """Its answer grows, and a copy of it is charged to its first owner; the dead fold had read some of it, or all."""
+    for step in range(100):
+        hub = tmp_path / f"hub-{step}"
+        with journal(hub) as written:
+            written.append(llm_line("b", "r1", 5) + llm_line("b", "r2", 7))
+            assert calls(figures(hub))["b"] == (2, 12)
+            written.append(llm_line("b", "r1", 9) + llm_line("a", "r2", 7) + llm_line("b", "r3", 1))
+            survived = fold_dying_at(hub, step)
+            # What comes before the next fold, and is read with what the dead one had read.
+            written.append(llm_line("b", "r1", 11) + llm_line("c", "r3", 1))
+            assert (step, calls(figures(hub))) == (step, {"all": (3, 19), "a": (1, 7), "b": (2, 12), "c": (0, 0)})
+            written.append(llm_line("b", "r1", 2) + llm_line("b", "r2", 8) + llm_line("b", "r3", 1))
+            assert (step, calls(figures(hub))) == (step, {"all": (3, 20), "a": (1, 8), "b": (2, 12), "c": (0, 0)})
+        if survived:
+            break
+    assert survived
+    assert step > 12
+
+
+def test_a_call_counts_once_when_the_fold_after_a_dead_one_takes_other_events(home: Path, tmp_path: Path) -> None:
+    """A fold has a budget: the one after may publish the dead one's generation before it meets the call."""
+    for step in range(100):
+        hub = tmp_path / f"hub-{step}"
+        with journal(hub) as written:
+            written.append(tool_line())
+            figures(hub)
+            written.append(llm_line("a", "r1", 5))
+            survived = fold_dying_at(hub, step)
+            with journal(hub, "aa-0-0") as before:
+                before.append(tool_line() * 600)
+                other = Hub(str(hub))
+                assert not (report := other.fold(max_bytes=1)).busy
+                assert report.events > 0
+            assert (step, calls(figures(hub))["all"]) == (step, (1, 5))
+        if survived:
+            break
+    assert survived
+
+
+def test_a_snapshot_that_is_damaged_after_a_call_was_counted_counts_it_once_again(home: Path) -> None:
+    """The generation before has not counted it, and neither have its requests."""
+    with journal(home) as written:
+        for number, output in enumerate((3, 5, 9)):
+            written.append(llm_line("a", "r1", output) + llm_line("a", f"s{number}", 1))
+            figures(home)
+        (home / "metrics.json").write_bytes(b"damaged")
+        assert calls(figures(home))["all"] == (4, 12)
+        written.append(llm_line("a", "r1", 10) + llm_line("a", "s2", 2))
+        assert calls(figures(home))["all"] == (4, 14)
+
+
+def test_calls_count_anew_after_the_shared_file_was_removed(home: Path) -> None:
+    """The figures are at zero then, so nothing is counted."""
+    with journal(home) as written:
+        written.append(llm_line("a", "r1", 3))
+        figures(home)
+        (home / "metrics.json").unlink()
+        written.append(llm_line("a", "r1", 5))
+        assert calls(figures(home))["all"] == (1, 5)
+        written.append(llm_line("a", "r1", 6))
+        assert calls(figures(home))["all"] == (1, 6)
+
+
+def test_a_clear_killed_at_any_of_its_steps_forgets_calls_with_their_figures(home: Path, tmp_path: Path) -> None:
+    """What was cleared counts when it is told again, and what was not does not."""
+    for step in range(100):
+        hub = tmp_path / f"hub-{step}"
+        with journal(hub) as written:
+            written.append(llm_line("a", "r1", 3) + llm_line("a", "r2", 4))
+            figures(hub)
+            survived = fold_dying_at(hub, step, Hub.clear)
+            before = calls(figures(hub))["all"]
+            assert before in ((2, 7), (0, 0))
+            written.append(llm_line("a", "r1", 5))
+            assert (step, calls(figures(hub))["all"]) == (step, (2, 9) if before[0] else (1, 5))
+        if survived:
+            break
+    assert survived
+    assert before == (0, 0)
+
+
 def test_two_hubs_that_fold_the_same_journals_at_once_count_each_event_once(home: Path) -> None:
     """The fold lock keeps processes apart: four of them fold as fast as they can while one records."""
     folding = """
     import select
     from pyjama_metrics.hub import Hub
+from pyjama_metrics.storage import requests
+from tests.journals import now_ms
     hub = Hub()
     say("ready")
     while not select.select([0], [], [], 0)[0]:

@@ -219,13 +219,15 @@ def test_what_the_fold_writes_is_what_the_view_reads() -> None:
         "interrupted": 0, "success-rate": 0.5, "avg-duration-ms": 2.0, "current-tool": "read", "current-step": "plan",
         "waiting-reason": "a person", "waiting-since": 1040, "parent": "w-1-x.0", "parent-agent": "boss", "source": "python",
         "host": "h", "pid": 7, "cwd": "/work", "tmux-pane": "%3", "errors": 1, "last-error": "gone", "last-error-time": 1020,
-        "tokens": 11, "requests": 1, **COST_OF_ONE, "unpriced-requests": 0, "unpriced-models": [], "runs-open": 1, "runs-started": 1,
+        "tokens": 11, "requests": 1, **COST_OF_ONE, "unpriced-requests": 0, "unpriced-models": [],
+        "runs-open": 1, "runs-started": 1,
         "runs-completed": 0, "runs-failed": 0, "runs-crashed": 0, "runs-stopped": 0, "recent": None, "subtree": None,
     }  # fmt: skip
     assert view["agents"]["boss"]["subtree"]["agents"] == 2
     assert (view["overview"]["waiting"], view["problems"]["unknown-events"], view["problems"]["total"]) == (1, 1, 1)
     assert view["today"] == {
-        "since": 0, "count": 5, "success": 1, "error": 4, "requests": 2, "tokens": 41, **COST_OF_ONE, "unpriced-requests": 1, "unpriced-models": ["free"],
+        "since": 0, "count": 5, "success": 1, "error": 4, "requests": 2, "tokens": 41, **COST_OF_ONE,
+        "unpriced-requests": 1, "unpriced-models": ["free"],
     }  # fmt: skip
     assert [need["kind"] for need in view["needs"]] == ["waiting", "crashed"]
     assert [entry["event"] for entry in view["recent-logs"]] == ["start", "start", "tool", "waiting", "start", "error", "crash"]

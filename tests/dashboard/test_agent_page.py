@@ -347,19 +347,24 @@ def test_the_bars_of_a_histogram_sum_to_its_count(server: DashboardServer, page:
 
 
 def test_tokens_are_shown_by_model_and_phase(server: DashboardServer, page: Page) -> None:
-    """The four kinds with their figures; a model without prices is unpriced."""
+    """The kinds with their figures, the seldom one only where it occurs; a model without prices is unpriced, and says so."""
     record_agent_start("worker")
     record_llm_usage("worker", "big", 1000, 200, cache_read_tokens=700, cache_write_tokens=100, phase="planning", cost_usd=0.5)
-    record_llm_usage("worker", "small", 500, phase="execution")
+    record_llm_usage("worker", "small", 400, cache_write_1h_tokens=100, phase="execution")
     open_agent(page, server, "worker")
     page.wait_for_selector("#models li")
     models = [re.sub(r"\s+", " ", each) for each in page.locator("#models li").all_inner_texts()]
     assert models[0].startswith("big 1 call 2,000 $0.50")
     assert "input 1,000 output 200 cache read 700 cache write 100" in models[0]
+    assert "1 h" not in models[0]
     assert models[1].startswith("small 1 call 500 unpriced")
+    assert models[1].endswith("cache write 1 h 100")
+    costs = page.locator("#models li [data-cost]")
+    titles = [costs.nth(place).get_attribute("title") for place in (0, 1)]
+    assert titles == ["$0.50 for 1 model call: $0.50 reported", "1 model call: 1 call unpriced: small"]
     assert [each.split()[0] for each in page.locator("#phases li").all_inner_texts()] == ["planning", "execution"]
     widths = page.evaluate("[...document.querySelectorAll('#models li:first-child .stack i')].map(part => part.style.width)")
-    assert widths == ["50%", "10%", "35%", "5%"]
+    assert widths == ["50%", "10%", "35%", "5%", "0%"]
 
 
 def test_the_same_error_again_and_again_is_one(server: DashboardServer, page: Page) -> None:

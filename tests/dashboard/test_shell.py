@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyjama_metrics import pricing
 from pyjama_metrics.dashboard.server import DashboardServer
 from pyjama_metrics.patches import difference, merged_logs
 from pyjama_metrics.recorder import (
@@ -290,27 +291,31 @@ def test_a_failure_among_thousands_is_not_rounded(server: DashboardServer, page:
 
 
 @pytest.mark.parametrize(
-    ("costs", "figure", "note"),
+    ("costs", "figure", "note", "parts"),
     [
-        ([], "–", ""),
-        ([None, None], "unpriced", "2 calls"),
-        ([1.25, None], "$1.25", "+ 1 unpriced"),
-        ([0.0], "$0.00", ""),
-        ([1.25, 0.5], "$1.75", ""),
+        ([], "–", "", "No model was called since midnight"),
+        ([None, None], "unpriced", "2 calls", "the cost of none is known: 2 calls unpriced: some-model"),
+        ([1.25, None], "$1.25", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
+        ([0.0], "$0.00", "", "$0.00 since midnight for 1 model call: $0.00 reported"),
+        ([1.25, "priced"], "$1.26", "", "$1.255 since midnight for 2 model calls: $1.25 reported, $0.005 computed from prices"),
     ],
 )
 def test_a_cost_that_nobody_knows_is_not_nothing(
-    server: DashboardServer, page: Page, costs: list[float | None], figure: str, note: str
+    server: DashboardServer, page: Page, costs: list[Any], figure: str, note: str, parts: str
 ) -> None:
-    """Unpriced is a word, partly priced says so, and only what cost nothing is $0.00."""
+    """Unpriced is a word, partly priced says so, and only what cost nothing is $0.00; the tip says how sure the figure is."""
     record_agent_start("agent")
+    pricing.override("priced", input=500, output=0)
     for cost in costs:
-        record_llm_usage("agent", "some-model", 10, 5, cost_usd=cost)
+        model, cost = ("priced", None) if cost == "priced" else ("some-model", cost)
+        record_llm_usage("agent", model, 10, 5, cost_usd=cost)
     wait_until(lambda: ask(server, "/api/data").json["today"]["requests"] == len(costs), what="the calls")
     wait_for_status(server, "agent", "running")
     open_page(page, server)
     wait_until(lambda: tile(page, "cost").inner_text() == figure, what=figure)
     assert page.locator("#cost-tile .note").inner_text() == note
+    assert parts in (page.locator("#cost-tip").text_content() or "")
+    pricing.remove_override("priced")
     for width in (360, 1100, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         assert tile(page, "cost").evaluate("element => element.scrollWidth <= element.clientWidth"), width

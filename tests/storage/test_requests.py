@@ -171,9 +171,9 @@ def test_a_file_that_others_keep_locked_stops_the_fold_and_is_left_alone(
     publish(requests, 0, r=request(1))
     holder = sqlite3.connect(requests.path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
+    requests.begin(1)
+    requests["s"] = request(2)
     with pytest.raises(SnapshotUnwritable, match="locked"):
-        requests.begin(1)
-        requests["s"] = request(2)
         requests.write(2, NOW)
     holder.close()
     publish(requests, 1, s=request(2))

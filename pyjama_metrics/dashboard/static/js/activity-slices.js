@@ -1,8 +1,8 @@
 // The slices of an ActivityView between two times, column by column.
 
-const COLUMNS = { success: "success", error: "error", interrupted: "interrupted", tokens: "tokens", requests: "requests", cost: "cost-micros" };
+const COLUMNS = { success: "success", error: "error", interrupted: "interrupted", tokens: "tokens", requests: "requests", cost: "cost-micros", unpriced: "unpriced-requests" };
 
-/** The slices of `activity` that reach into `from`–`to`: `{times, success, error, interrupted, tokens, requests, cost}`. */
+/** The slices of `activity` that reach into `from`–`to`: `{times, success, error, interrupted, tokens, requests, cost, unpriced}`. */
 export function slicesBetween(activity, from, to) {
   const { times, step } = activity;
   const first = times.findIndex((time) => time + step > from);

@@ -71,7 +71,7 @@ export function sums(slices) {
     tokens: sum(tokens),
     requests: sum(requests),
     cost: priced.length > 0 ? sum(priced) : null,
-    unpriced: slices.cost.some((cost, place) => cost === null && requests[place] > 0),
+    unpriced: sum(slices.unpriced),
   };
 }
 

@@ -4,6 +4,7 @@ import { onRange, chooseSpan, pace, range, RANGES } from "./activity-range.js";
 import { sliceAt, slicesBetween, spanNow } from "./activity-slices.js";
 import { onOpen, showTable } from "./activity-table.js";
 import * as words from "./activity-words.js";
+import { unpricedWords } from "./cost-words.js";
 import { compact, count } from "./format.js";
 import { isPlainKey } from "./keys.js";
 import { CHARTS, loadScript, loadStyles } from "./loading.js";
@@ -145,6 +146,8 @@ function show(now) {
   write(figures.error, all.error === null ? "" : `${compact(all.error)} failed`, count(all.error));
   write(figures.tokens, compact(all.tokens), count(all.tokens));
   write(figures.cost, words.costWords(all) + (all.cost !== null && all.unpriced ? " + unpriced calls" : ""));
+  const unpriced = unpricedWords(all.unpriced ?? 0, activity["unpriced-models"]);
+  if (figures.cost.title !== unpriced) figures.cost.title = unpriced;
   charts.setAttribute("aria-label", words.summary(words.spanWords(span.from, span.to, span.step, now), all));
   showReading(pointed);
   showTable(slices, span.step, now);

@@ -1,10 +1,10 @@
-// The tokens of an agent by model and by phase: bars of the four kinds, as long as their share of the largest.
+// The tokens of an agent by model and by phase: bars of the five kinds, as long as their share of the largest.
 
 import { writeCost } from "./agents-row.js";
 import { fill, writeText } from "./fields.js";
 import { Rows } from "./rows.js";
 
-const KINDS = ["input", "output", "cache-read", "cache-write"];
+const KINDS = ["input", "output", "cache-read", "cache-write", "cache-write-1h"];
 
 const grid = document.querySelector("#usage");
 const template = document.querySelector("#usage-row");
@@ -27,6 +27,7 @@ function showList(rows, usages, nameless) {
     fill(row, usage);
     writeText(row.querySelector("[data-name]"), name || nameless);
     writeCost(row.querySelector("[data-cost]"), usage);
+    row.querySelector("[data-seldom]").hidden = usage["cache-write-1h-tokens"] === 0;
     for (const kind of KINDS) row.querySelector(`.stack .${kind}`).style.width = `${(usage[`${kind}-tokens`] / most) * 100}%`;
   });
 }

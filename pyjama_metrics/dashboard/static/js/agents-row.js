@@ -1,6 +1,7 @@
 // One agent in the table: what it does, since when, and how well.
 
 import { elapsedOf } from "./agents-order.js";
+import { costParts } from "./cost-words.js";
 import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
@@ -62,11 +63,10 @@ export function whatNow(agent) {
 export function writeCost(element, view) {
   const cost = view["cost-micros"] ?? null;
   const requests = view.requests ?? 0;
-  const priced = view["priced-requests"] ?? 0;
   write(element, cost === null && requests > 0 ? "unpriced" : format.money(cost));
   element.toggleAttribute("data-unpriced", cost === null);
-  const exact = cost === null ? "" : `${format.exactMoney(cost)}; `;
-  const title = requests > 0 ? `${exact}${format.count(priced)} of ${format.many(requests, "model call")} ${requests === 1 ? "has" : "have"} a price` : "";
+  const exact = cost === null ? "" : `${format.exactMoney(cost)} for `;
+  const title = requests > 0 ? `${exact}${format.many(requests, "model call")}: ${costParts(view)}` : "";
   if (element.title !== title) element.title = title;
 }
 

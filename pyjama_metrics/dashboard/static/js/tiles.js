@@ -1,5 +1,6 @@
 // The tiles: figures that one sees from across the room. What they are out of is beneath them, and in full in their tips.
 
+import { costParts } from "./cost-words.js";
 import { fill, write, writePlain, writeShort } from "./fields.js";
 import * as format from "./format.js";
 import { many } from "./format.js";
@@ -60,12 +61,13 @@ function showToday(today) {
   writeShort(tokens.figure, format.compact(today?.tokens ?? null), format.count(today?.tokens ?? null));
   writeNote(tokens, requests === 0 ? "" : `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}`);
   writeTip(tokens, `${many(today?.tokens ?? 0, "token")} of all kinds in ${calls} since midnight.`);
-  showCost(cost, today?.["cost-micros"] ?? null, requests, today?.["priced-requests"] ?? 0, calls);
+  showCost(cost, today ?? {}, requests, calls);
 }
 
 /** A cost that nobody knows is not written as 0. */
-function showCost(tile, micros, requests, priced, calls) {
-  const unpriced = requests - priced;
+function showCost(tile, today, requests, calls) {
+  const micros = today["cost-micros"] ?? null;
+  const unpriced = today["unpriced-requests"] ?? 0;
   const isUnknown = requests > 0 && micros === null;
   const exact = format.exactMoney(micros);
   if (isUnknown) writeShort(tile.figure, "unpriced", "");
@@ -73,9 +75,8 @@ function showCost(tile, micros, requests, priced, calls) {
   tile.place.toggleAttribute("data-none", isUnknown || micros === null);
   writeNote(tile, isUnknown ? `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}` : unpriced > 0 ? `+ ${format.compact(unpriced)} unpriced` : "");
   if (requests === 0) writeTip(tile, "No model was called since midnight.");
-  else if (isUnknown) writeTip(tile, `${calls} since midnight, and the price of none is known.`);
-  else if (unpriced > 0) writeTip(tile, `${exact} since midnight for ${format.count(priced)} of ${calls}; the price of the other ${format.count(unpriced)} is not known.`);
-  else writeTip(tile, `${exact} since midnight for ${calls}.`);
+  else if (isUnknown) writeTip(tile, `${calls} since midnight, and the cost of none is known: ${costParts(today)}.`);
+  else writeTip(tile, `${exact} since midnight for ${calls}: ${costParts(today)}.`);
 }
 
 /** What changes with time alone: the longest wait, and the executions of the minute that ends now. */

@@ -310,10 +310,13 @@ class _Folding:
     def on_llm(self, event: Event) -> None:
         figures, request_id = figures_of(event), request_id_of(event)
         agent, time = self.seen(event)
-        self.touch_run(agent, event, time)
+        run_id = self.run_id_of(agent, event.get("run"))
+        if run_id is not None:
+            run = agent["runs"].setdefault(run_id, new_run())
+            run["last-seen"] = max(run["last-seen"], time)
         if figures is None:
             return
-        request = Request(owner_of(event, time, self.run_id_of(agent, event.get("run"))), figures)
+        request = Request(owner_of(event, time, run_id), figures)
         if request_id is not None:
             before = self.requests.get(request_id)
             if before is not None:

@@ -10,6 +10,7 @@ idempotent. So whatever arrives in whatever order, however often and through how
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from pyjama_metrics.event_fields import Event, count_of
@@ -89,9 +90,6 @@ def join(one: Request, other: Request) -> Request:
 
 def figures_of(event: Event) -> Figures | None:
     """The figures of an ``llm`` event; None where no model was called. Raises Invalid."""
-    # Here, because the table of prices is large, and a fold that meets no model call does without it.
-    from pyjama_metrics.pricing import band_of
-
     counts = [count_of(event.get(key, 0)) for key in TOKENS]
     cost = event.get("cost-micros")
     cost = _NONE if cost is None else count_of(cost)
@@ -101,8 +99,16 @@ def figures_of(event: Event) -> Figures | None:
     if model == NO_MODEL:
         return None
     quality = 2 if cost != _NONE else int(is_actual)
-    band = band_of(uncached + read + write + write_1h)
+    band = _band_of(uncached + read + write + write_1h)
     return Figures(quality, is_actual, sum(counts), output, uncached, read, write, write_1h, cost, model, band)
+
+
+@lru_cache(1024)
+def _band_of(total_input: int) -> int:
+    # Here, because the table of prices is large, and a fold that meets no model call does without it.
+    from pyjama_metrics.pricing import band_of
+
+    return band_of(total_input)
 
 
 def owner_of(event: Event, time_ms: int, run_id: str | None) -> Owner:
@@ -131,8 +137,7 @@ def request_id_of(event: Event) -> str | None:
 
 def charge_of(request: Request) -> Charge:
     """Where a request counts."""
-    time, agent, _, phase, tool = request.owner
-    figures = request.figures
+    (time, agent, _, phase, tool), figures = request
     return Charge(agent, time - time % 60_000, figures.band, figures.kind, figures.model, phase, tool)
 
 

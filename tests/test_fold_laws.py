@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pyjama_metrics import histogram
 from pyjama_metrics.events import TOKENS, status_class
 from pyjama_metrics.fold import LOG_ENTRIES, fold
+from pyjama_metrics.ledger_rows import COLUMNS
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.roll_ups import COUNTS, MINUTE_MS, QUARTER_MS
@@ -199,6 +200,23 @@ def test_the_slices_of_time_add_up_to_the_totals(recorded: dict[str, list[Event]
         assert summed == +Counter({**totals, "tokens": tokens})
         by_slice = {begin: each["count"] + each["interrupted"] for begin, each in series.items()}
         assert +Counter(by_slice) == Counter(str(time // step * step) for time in executions)
+
+
+@given(journals(RUNS | st.none()))
+def test_the_rows_of_the_ledger_add_up_to_the_totals(recorded: dict[str, list[Event]]) -> None:
+    """Those of all, of each agent and of each slice; and each request id counts once."""
+    figures = Figures()
+    for name, body in recorded.items():
+        figures.fold(name, body)
+    state = figures.state
+    for part in (state, *state["agents"].values()):
+        sums = [sum(column) for column in zip(*part["ledger"].values(), strict=True)] or [0] * len(COLUMNS)
+        assert sums == [part["tokens"][column] for column in COLUMNS]  # type: ignore[literal-required]
+    for each in state["roll-ups"]["minutes"].values():
+        assert sum(row[0] for row in each["ledger"].values()) == each["requests"]
+    calls = [one for body in recorded.values() for one in body if one["event"] == "llm" and one["model"] != "<synthetic>"]
+    ids = [one.get("request-id") for one in calls]
+    assert state["tokens"]["requests"] == ids.count(None) + len(set(ids) - {None}) == ids.count(None) + len(figures.requests)
 
 
 @given(journals(RUNS | st.none()))

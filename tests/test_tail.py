@@ -521,3 +521,22 @@ def test_a_memory_that_somebody_else_had_forget_is_dated_from_then(home: Path) -
     tail.recent.forget()
     tail.advance()
     assert tail.recent.since_ms > before  # type: ignore[operator]
+
+
+def test_a_copy_of_a_call_that_was_counted_long_ago_is_in_no_slice(home: Path) -> None:
+    """The journal of the call is gone; what the fold knows of it tells. A call that is new is in its slice, once."""
+    now = now_ms()
+    leave_journal(home, "old-1-a", event("llm", now - 7_200_000, model="m", input_tokens=5, request_id="r1"), host="elsewhere")
+    Hub(str(home)).fold()
+    (home / "journal" / "old-1-a.0.jsonl").unlink()
+    tail = Tail(str(home))
+    tail.advance()
+    with live_journal(home) as journal:
+        journal.append(lines(event("llm", now, model="m", input_tokens=5, request_id="r1")))
+        for output in (1, 4, 4):
+            journal.append(lines(event("llm", now, model="m", output_tokens=output, request_id="r2")))
+            tail.advance()
+        slices = tail.recent.slices(now - 600_000, now + 600_000).values()
+        assert [(each["requests"], each["tokens"]) for each in slices] == [(1, 4)]
+        state = Hub(str(home)).read()
+    assert (state["tokens"]["requests"], state["tokens"]["input-tokens"], state["tokens"]["output-tokens"]) == (2, 5, 4)

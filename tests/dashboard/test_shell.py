@@ -297,7 +297,7 @@ def test_a_failure_among_thousands_is_not_rounded(server: DashboardServer, page:
         ([None, None], "unpriced", "2 calls", "the cost of none is known: 2 calls unpriced: some-model"),
         ([1.25, None], "$1.25", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
         ([0.0], "$0.00", "", "$0.00 since midnight for 1 model call: $0.00 reported"),
-        ([1.25, "priced"], "$1.26", "", "$1.255 since midnight for 2 model calls: $1.25 reported, $0.005 computed from prices"),
+        ([1.25, "priced"], "$1.26", "", "$1.26 since midnight for 2 model calls: $1.25 reported, $0.01 computed from prices"),
     ],
 )
 def test_a_cost_that_nobody_knows_is_not_nothing(
@@ -305,7 +305,7 @@ def test_a_cost_that_nobody_knows_is_not_nothing(
 ) -> None:
     """Unpriced is a word, partly priced says so, and only what cost nothing is $0.00; the tip says how sure the figure is."""
     record_agent_start("agent")
-    pricing.override("priced", input=500, output=0)
+    pricing.override("priced", input=1000, output=0)
     for cost in costs:
         model, cost = ("priced", None) if cost == "priced" else ("some-model", cost)
         record_llm_usage("agent", model, 10, 5, cost_usd=cost)

@@ -105,6 +105,19 @@ def test_a_folder_that_others_may_look_into_is_closed(home: Path) -> None:
         assert kinds(home) == []
 
 
+def test_a_damaged_file_of_known_calls_is_told_once_it_was_set_aside(home: Path) -> None:
+    """Counting goes on without it; what was told before may count again, so the check says so."""
+    call = event("llm", now_ms(), model="m", input_tokens=1, request_id="r1")
+    with live_journal(home) as journal:
+        journal.append(lines(call))
+        Hub().flush()
+        (home / "requests.db").write_bytes(b"no database")
+        journal.append(lines(call))
+        Hub().flush()
+        assert set(kinds(home)) == {"damaged-requests", "set-aside"}
+        assert Hub().read()["tokens"]["requests"] == 2
+
+
 def test_an_unreadable_snapshot_is_mended_with_all_its_figures(home: Path) -> None:
     """Afterwards only the file that was set aside is left to tell of."""
     with live_journal(home) as journal:
@@ -308,7 +321,9 @@ def test_what_is_restored_is_a_new_generation_from_its_first_moment(home: Path, 
         assert on_disk(home)["generation"] == before + 1
 
 
-@pytest.mark.parametrize("name", ["metrics.json.prev", "metrics.json.prev.tmp", "journal/offsets.json", "metrics.json.lock"])
+@pytest.mark.parametrize(
+    "name", ["metrics.json.prev", "metrics.json.prev.tmp", "journal/offsets.json", "metrics.json.lock", "requests.db"]
+)
 def test_what_is_no_file_in_a_place_of_ours_is_told_and_mended(home: Path, name: str) -> None:
     """A folder there stops every fold; nobody would guess it from figures that stand still."""
     record_tool_execution("t", "a")

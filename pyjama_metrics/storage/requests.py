@@ -65,6 +65,8 @@ class RequestsFile:
         self._synchronous = "FULL" if fsync else "OFF"
         self._base = _NOTHING
         self._database: sqlite3.Connection | None = None
+        self._is_there: bool | None = None
+        """Whether there is a file; None where this fold has not asked."""
         self._known: dict[str, Known | None] = {}
         self._put: dict[str, Request] = {}
         self._cleared = _NOTHING
@@ -78,7 +80,7 @@ class RequestsFile:
             generation: the newest of what the state counts; -1 where it counts nothing.
         """
         self.end()
-        self._base, self.set_aside = generation, None
+        self._base, self.set_aside, self._is_there = generation, None, None
 
     def end(self) -> None:
         """Forget what was put, and close the file."""
@@ -174,7 +176,9 @@ class RequestsFile:
         if request_id not in self._known:
             with self._mending():
                 self._known[request_id] = None
-                if self._database is not None or os.path.exists(self.path):
+                if self._is_there is None:
+                    self._is_there = os.path.exists(self.path)
+                if self._is_there:
                     self._known[request_id] = self._looked_up(self._opened(), request_id)
         return self._known[request_id]
 
@@ -230,6 +234,7 @@ class RequestsFile:
         for each in os.listdir(folder):
             if each.startswith(f"{name}.corrupt-"):
                 files.remove(os.path.join(folder, each))  # one is enough for people to look at
+        self._is_there = False
         self.set_aside, self._settled = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}", None
         os.rename(self.path, self.set_aside)
         files.remove(f"{self.path}-journal")

@@ -110,6 +110,10 @@ EVENTS = [
         {"event": "llm", "model": "m", "input-tokens": 7, "cache-read-tokens": 5, "phase": "p", "cost-micros": 500_000,
          "tokens-are": "estimated"},
     ),
+    (
+        ["llm", "a", "m", "--cache-write-1h-tokens", "3", "--tool", "t", "--request-id", "r"],
+        {"event": "llm", "cache-write-1h-tokens": 3, "tool": "t", "request-id": "r"},
+    ),
 ]  # fmt: skip
 
 

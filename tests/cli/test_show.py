@@ -28,12 +28,17 @@ def test_totals_agents_and_tools_are_shown() -> None:
     for status in ("ok", "ok", "error"):
         record_tool_execution("compile", "builder", status, 200.0)
     record_llm_usage("builder", "m", 100, 20)
+    record_llm_usage("builder", "m", cost_usd=0.25)
+    record_llm_usage("builder", "claude-opus-4-8", 1_000, request_id="r1")
     record_agent_start("asker")
     record_agent_waiting("asker", "for a yes")
     shown = pyjama("show").stdout
     assert "agents  2: 1 running, 1 waiting" in shown
     assert "tools   3 executions, 1 error; success 66.7 %, average 200 ms, p95 200 ms" in shown
-    assert "models  1 call, 120 tokens" in shown
+    assert "models  3 calls, 1,120 tokens" in shown
+    cost = "$0.255: $0.25 reported, $0.005 computed, 1 call unpriced (m)"
+    assert f"cost    {cost}" in shown
+    assert f"cost       {cost}" in pyjama("show", "builder").stdout
     rows = {line.split()[0]: line.split() for line in shown.splitlines() if line}
     assert rows["builder"][1:] == ["●", "running", "1", "3", "66.7", "%", "200", "ms", "just", "now", "compile"]
     assert rows["asker"][1:3] == ["◐", "waiting"]

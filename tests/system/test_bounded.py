@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pyjama_metrics.hub import Hub
-from pyjama_metrics.retention import MAX_AGENTS, MAX_OPEN_AGENTS, MAX_TOOLS
+from pyjama_metrics.retention import MAX_AGENT_LEDGER_ROWS, MAX_AGENTS, MAX_LEDGER_ROWS, MAX_OPEN_AGENTS, MAX_TOOLS
+from pyjama_metrics.roll_ups import MAX_ROWS
 from tests.system.processes import figures, journal, journal_of_the_dead, line, run_to_end, tool_line
 
 MANY_AGENTS = """
@@ -19,7 +20,7 @@ for number in range(int(sys.argv[1])):
     for tool in range(3):
         p.record_tool_execution(f"tool-{number % 1500}-{tool}", name, "ok", 1.0 + number)
     p.record_agent_activity(name)
-    p.record_llm_usage(name, f"model-{number}", 1, 1, phase=f"phase-{number}")
+    p.record_llm_usage(name, f"model-{number}", 1, 1, phase=f"phase-{number}", request_id=name)
     p.record_message(name, f"role-{number}")
     p.record_agent_complete(name)
 """
@@ -65,6 +66,9 @@ def assert_bounded(state: dict[str, Any], number: int) -> None:
     assert len(state["models"]) <= 200
     assert len(state["phases"]) <= 200
     assert len(state["messages"]) <= 50
+    assert len(state["ledger"]) <= MAX_LEDGER_ROWS
+    assert sum(row[0] for row in state["ledger"].values()) == number
+    assert max(len(each["ledger"]) for each in state["roll-ups"]["quarters"].values()) <= MAX_ROWS
     assert len(state["recent-logs"]) == 100
     assert set(state["problems"].values()) == {0}
 
@@ -96,6 +100,20 @@ def test_one_agent_with_many_runs_tools_and_steps_is_bounded(home: Path) -> None
     assert len(found["tools"]) <= 50
     assert max(len(run["steps"]) for run in found["runs"].values()) <= 100
     assert size(home) < 1_000_000
+
+
+def test_an_agent_with_many_models_and_tools_behind_them_is_bounded(home: Path) -> None:
+    """No call is lost; the models that are called most keep their price."""
+    run_to_end("""
+    for number in range(2000):
+        p.record_llm_usage("a", f"model-{number % 300}" if number % 4 else "main", 1, 1, phase=f"p-{number}", tool=f"t-{number}")
+    """)
+    state = figures(home)
+    ledger = state["agents"]["a"]["ledger"]
+    assert len(ledger) <= MAX_AGENT_LEDGER_ROWS
+    assert sum(row[0] for row in ledger.values()) == sum(row[0] for row in state["ledger"].values()) == 2000
+    assert sum(row[0] for key, row in ledger.items() if key.endswith("|computed|main||")) == 500
+    assert size(home) < 400_000
 
 
 def test_the_file_does_not_grow_with_the_number_of_executions(home: Path) -> None:

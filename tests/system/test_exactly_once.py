@@ -69,8 +69,6 @@ say(json.dumps({"reads": len(generations), "wrong": wrong[:5], "back": sum(step 
 FOLDER = """
 import random, select
 from pyjama_metrics.hub import Hub
-from pyjama_metrics.storage import requests
-from tests.journals import now_ms
 chance, killed = random.Random(int(sys.argv[2])), 0
 say("ready")
 while not select.select([0], [], [], 0)[0]:
@@ -405,8 +403,6 @@ def test_two_hubs_that_fold_the_same_journals_at_once_count_each_event_once(home
     folding = """
     import select
     from pyjama_metrics.hub import Hub
-from pyjama_metrics.storage import requests
-from tests.journals import now_ms
     hub = Hub()
     say("ready")
     while not select.select([0], [], [], 0)[0]:

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench import main
@@ -253,15 +252,13 @@ def _idle_row(browser: Browser, seconds: int, what: str, ago: int, reach: float 
         page.wait_for_selector("[data-state=live]")
         ours = _watch(browser, page, server.pid, seconds)
         page.close()
-    # The median: in some seconds the browser tidies up, which an empty page shows as well, by turns more and less often.
-    percent = median(ours)
-    means = [sum(each) / len(each) for each in (ours, empty)]
+    percent, empty_percent = (sum(each) / len(each) for each in (ours, empty))
     return Row(
         what=what,
         ours=Spread.of(ours, "%"),
         beside="empty page and server",
         rival=Spread.of(empty, "%"),
-        measured=f"{number(percent)} % of a core (means {number(means[0])}, empty {number(means[1])})",
+        measured=f"{number(percent)} % of a core (empty page: {number(empty_percent)})",
         value=percent,
         reach="-" if reach is None else f"≤ {reach} %",
         reached=None if reach is None else percent <= reach,

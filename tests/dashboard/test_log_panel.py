@@ -310,21 +310,17 @@ def frames_of(trace: bytes) -> list[float]:
 
 
 @pytest.mark.own_tab
-@pytest.mark.parametrize("kinds", [40, pytest.param(800, marks=pytest.mark.slow)])
-def test_a_storm_of_lines_does_not_hold_the_page_up(server: DashboardServer, page: Page, chromium: Browser, kinds: int) -> None:
-    """200 entries a second: each is there in the end, rows stay few, and 95 of 100 frames take less than 50 ms.
-
-    Also where each is of another tool, which is near the bound, so the machine has to be free for that.
-    """
+def test_a_storm_of_lines_does_not_hold_the_page_up(server: DashboardServer, page: Page, chromium: Browser) -> None:
+    """200 entries a second: each is there in the end, rows stay few, and 95 of 100 frames take less than 50 ms."""
     logged("first")
     open_log(page, server, 1)
     chromium.start_tracing(page=page, categories=["devtools.timeline", "disabled-by-default-devtools.timeline", "toplevel"])
-    record = f"record_tool_execution(f't{{number % {kinds}}}', f'a{{number % 9}}', log=True)"
+    record = "record_tool_execution(f't{number % 40}', f'a{number % 9}', log=True)"
     storm = f"for number in range(800): {record}; time.sleep(0.0048)"
     with agent_process() as agent:
         agent.do(storm)
         wait_until(lambda: page.locator("#log-total").inner_text() == "801", 15.0, "the last entry")
-        wait_until(lambda: tools(page)[:1] == [f"t{kinds - 1}"], 5.0, "the last entry at the top")
+        wait_until(lambda: tools(page)[:1] == ["t39"], 5.0, "the last entry at the top")
     frames = frames_of(chromium.stop_tracing())
     assert page.locator("#log-total").inner_text() == "801"
     assert page.locator("#log li").count() == 100

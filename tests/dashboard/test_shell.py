@@ -226,7 +226,7 @@ def test_hostile_names_and_reasons_stay_texts(server: DashboardServer, page: Pag
     assert page.locator("#needs img, #needs script").count() == 0
     see(needs(page), "<img src=x onerror=alert(1)>")
     needs(page).get_by_role("link", name="</title><script>").click()
-    assert page.title() == "6 need you · </title><script> · pyjama-metrics"
+    wait_until(lambda: page.title() == "6 need you · </title><script> · pyjama-metrics", what="the title to name the agent")
 
 
 # The tiles.

@@ -83,7 +83,9 @@ class BackgroundFold:
         """The hub, loaded on first use: the read road is none of a recording thread's business."""
         if self._hub is None:
             with _importing:
+                # With what the hub loads by itself, but later, when no fork would wait for it.
                 from pyjama_metrics.hub import Hub
+                from pyjama_metrics.storage.history import projection  # noqa: F401
 
             self._hub = Hub(self._folder)
         return self._hub

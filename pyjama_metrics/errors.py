@@ -4,6 +4,7 @@
     ├── FolderUnusable       the hub's folder cannot be used at all
     ├── SnapshotUnreadable   metrics.json exists but is not one of ours
     ├── SnapshotUnwritable   metrics.json could not be replaced
+    ├── HistoryUnusable      history.db could not be written, or cleared
     ├── LockTimeout          another process kept the fold lock for too long
     └── RecordingFailed      an event could not be recorded (raised in strict mode only)
 
@@ -57,6 +58,20 @@ class SnapshotUnwritable(HubError):
         return (
             f"Cannot write {self.path}: {self.reason}. The figures stay as they were and the journals keep every event; "
             "free some space or mend the permissions, and the next fold catches up."
+        )
+
+
+class HistoryUnusable(HubError):
+    """The history cannot be brought up to date; recording and the live figures go on without it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"The history {self.path} is behind: {self.reason}. Recording and the live figures go on. The journals keep what it lacks "
+            "for a day, up to 64 MiB; mend that before, and it catches up by itself."
         )
 
 

@@ -60,7 +60,7 @@ def _octave_bound(step: int) -> float:
 
 # frexp() divides a float into a mantissa in [0.5, 1) and a power of two without rounding, so comparing the
 # mantissa with these 32 numbers is exact for each float: a power of two lands in the bucket that it closes.
-_OCTAVE = tuple(_octave_bound(step) for step in range(_PER_OCTAVE))
+OCTAVE = tuple(_octave_bound(step) for step in range(_PER_OCTAVE))
 
 
 def empty() -> Histogram:
@@ -77,7 +77,7 @@ def valid_duration(ms: object) -> TypeGuard[float]:
 def bucket_of(ms: float) -> int:
     """The bucket of a valid duration above 0: the smallest ``k`` with ``ms <= 2**(k/32)``."""
     mantissa, exponent = frexp(max(ms, SMALLEST_MS))
-    return (exponent - 1) * _PER_OCTAVE + bisect_left(_OCTAVE, mantissa)
+    return (exponent - 1) * _PER_OCTAVE + bisect_left(OCTAVE, mantissa)
 
 
 def bounds(k: int) -> tuple[float, float]:
@@ -87,7 +87,7 @@ def bounds(k: int) -> tuple[float, float]:
 
 def _upper_bound(k: int) -> float:
     octave, step = divmod(k, _PER_OCTAVE)
-    return ldexp(_OCTAVE[step], octave + 1)
+    return ldexp(OCTAVE[step], octave + 1)
 
 
 def add_many(histogram: Histogram, values: list[float]) -> None:
@@ -102,7 +102,7 @@ def add_many(histogram: Histogram, values: list[float]) -> None:
         values = [value if value > SMALLEST_MS else SMALLEST_MS for value in values if value]
     # bucket_of() written out, its subtraction left for the few different keys at the end: a call for each
     # value would take longer than all the rest.
-    octave, search = _OCTAVE, bisect_left
+    octave, search = OCTAVE, bisect_left
     found = Counter([(exponent << SCALE) + search(octave, mantissa) for mantissa, exponent in map(frexp, values)])
     buckets = histogram["buckets"]
     for k, count in found.items():

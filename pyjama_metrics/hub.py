@@ -19,6 +19,7 @@ from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.state import State
 from pyjama_metrics.storage import losses, segments
 from pyjama_metrics.storage.files import Signature
+from pyjama_metrics.storage.history.follower import History
 from pyjama_metrics.storage.lock import FoldLock, HeldLock
 from pyjama_metrics.storage.requests import RequestsFile
 from pyjama_metrics.storage.segments import Claim, Segment
@@ -27,6 +28,7 @@ from pyjama_metrics.storage.snapshot import Removed, SnapshotFile, SnapshotTooNe
 FOLD_BYTES = 2 * 1024 * 1024
 """Journal bytes after which a fold takes no more (some 15,000 events, 50 ms), so that no agent has to work for all."""
 _LEAST_SHARE = 64 * 1024
+_BUSY = 0.005
 
 Projection = Callable[[str], int]
 """How far a projection of the journals is durably past: the name of a segment to an offset in bytes."""
@@ -69,7 +71,9 @@ class Hub:
         self.clock = clock
         self.trouble: HubError | None = None
         """Why the last ``read``, by whichever thread, could not bring the figures up to date; None where it could."""
-        self.projections: list[Projection] = []
+        self.history = History(self.folder, clock, AHEAD_MS)
+        """The second projection of the journals: what happened in the past, in a database."""
+        self.projections: list[Projection] = [self.history.past]
         """Other projections of the journals: a segment stays until each of them is past its end."""
         self._snapshot = SnapshotFile(self.folder, fsync=settings.fsync())
         self._requests = RequestsFile(self.folder, fsync=settings.fsync())
@@ -77,6 +81,8 @@ class Hub:
         self._watch = deaths.OwnerWatch()
         self._cached: tuple[Signature, State] | None = None
         self._read_last = ""
+        self._listed: list[Segment] = []
+        self._history_is_awaited = False
 
     @property
     def snapshot_path(self) -> str:
@@ -107,9 +113,13 @@ class Hub:
             SnapshotUnreadable: a newer version of pyjama-metrics wrote the snapshot.
         """
         try:
-            return self._under_lock(wait, lambda held, doubt: self._fold(held, doubt, max_bytes), int(thorough))
+            report = self._under_lock(wait, lambda held, doubt: self._fold(held, doubt, max_bytes), int(thorough))
         except LockTimeout:
             return FoldReport(busy=True)
+        # Without the lock: nobody waits for the history, and it has offsets of its own.
+        if self.history.is_due(self._listed, now=self._history_is_awaited):
+            self.history.advance(max(max_bytes, FOLD_BYTES))
+        return report
 
     def _under_lock(self, wait: float | None, step: Callable[[HeldLock, int], Result], doubt: int = 0) -> Result:
         while True:
@@ -146,11 +156,13 @@ class Hub:
                 del state["journals"][name]
             retain(state, self._now())
             self._publish(held, state, exists, start)
+            self._history_is_awaited = False
             if exists:
                 # What the generation before had read to the end can never be needed again, even to restore from it.
                 self._remove_finished(listed, lambda name: start.get(name, {}).get("offset", 0))
         else:
             self._remember(state)
+        self._listed = listed
         return FoldReport(folded, caught_up)
 
     def _load(self, doubt: int) -> tuple[State, bool]:
@@ -211,6 +223,7 @@ class Hub:
             return 0, 0  # removed by whoever removed the folder; or another user's, and doctor says so
         parsed = segments.parse(lines, self._now() + AHEAD_MS) if lines else []
         fold(state, segment.name, parsed, self._requests)
+        self.history.take(segment.name, at["offset"], size, parsed)
         at["offset"] += size
         return len(parsed), size
 
@@ -234,10 +247,12 @@ class Hub:
 
     def _remove_finished(self, listed: list[Segment], before: Projection) -> None:
         newest = segments.newest(listed)
+        self.history.bound(listed)
         for segment in listed:
             followed = newest[segment.writer].number > segment.number
             if not followed and segment.writer not in self._watch.final:
                 continue
+            self._history_is_awaited |= self.history.past(segment.name) < segment.size
             self._remove(segment, followed, min(past(segment.name) for past in (before, *self.projections)))
 
     def _remove(self, segment: Segment, followed: bool, read_to: int) -> None:
@@ -246,6 +261,7 @@ class Hub:
                 # Not its size, but its whole lines: half a line at the end, left by a full disk, is nothing to read.
                 if (followed or claim.is_final) and claim.holds_lock and not claim.unread(read_to):
                     claim.remove()
+                    self.history.was_removed(segment)
         except (FileNotFoundError, PermissionError):
             return  # gone already; or another user's
 
@@ -270,6 +286,24 @@ class Hub:
                 return True
             if left == 0.0:
                 return False
+
+    def catch_up(self, timeout: float | None = None) -> bool:
+        """Bring everything that any process had recorded when this was called into ``metrics.json`` and into the history.
+
+        Args:
+            timeout: seconds to try; None tries until it is done, or the history says why it cannot be.
+
+        Returns:
+            Whether it is done; ``history.trouble`` says what is wrong with the history. Raises as ``fold`` does.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self.flush(timeout):
+            return False
+        while self.history.is_kept and not self.history.advance(4 * FOLD_BYTES):
+            if self.history.trouble is not None or (deadline is not None and time.monotonic() >= deadline):
+                return False
+            time.sleep(_BUSY)  # another process is at it
+        return True
 
     def signature(self) -> Signature | None:
         """What tells one generation of the snapshot from every other; None where there is none. Raises FolderUnusable."""
@@ -321,22 +355,28 @@ class Hub:
             listed = segments.listing(self.folder)
         except OSError as error:
             raise FolderUnusable(self.folder, error.strerror or str(error)) from error
-        return (bool(listed) and self._watch.is_due) or any(s.size != _offset(cached[1], s.name) for s in listed)
+        is_new = any(s.size != _offset(cached[1], s.name) for s in listed)
+        return is_new or (bool(listed) and self._watch.is_due) or self.history.is_due(listed)
 
     # -- clearing and checking -------------------------------------------------------------------------------------
 
-    def clear(self, timeout: float = 10.0) -> None:
+    def clear(self, timeout: float = 10.0, *, history: bool = False) -> None:
         """Start the figures anew: everything counted so far goes, open runs stay as running with nothing counted.
 
         Agents may record all the while; what they record after this began is counted in full.
 
+        Args:
+            timeout: seconds to wait for others.
+            history: clear the history as well; otherwise it stays, and goes on.
+
         Raises:
             LockTimeout: another process held the lock for ``timeout`` seconds.
-            FolderUnusable, SnapshotUnwritable: nothing was cleared.
+            HistoryUnusable: the history could not be cleared, and nothing else was.
+            FolderUnusable, SnapshotUnwritable: the figures were not cleared.
         """
-        self._under_lock(timeout, self._clear)
+        self._under_lock(timeout, lambda held, doubt: self._clear(held, doubt, timeout if history else None))
 
-    def _clear(self, held: HeldLock, doubt: int) -> None:
+    def _clear(self, held: HeldLock, doubt: int, history: float | None) -> None:
         state, _ = self._load(doubt)
         # Before the journals are read: what is recorded while they are is counted by the figures that begin now.
         began = self._now()
@@ -345,6 +385,8 @@ class Hub:
         start = {name: dict(at) for name, at in state["journals"].items()}
         anew = cleared(state)
         anew["known-from"] = began
+        if history is not None:
+            self.history.clear(start, history)
         self._publish(held, anew, False, start, cleared=True)
         self._snapshot.become_own_previous()
         losses.clear_notes(self.folder)

@@ -22,6 +22,9 @@ SETTINGS = (
     Setting("PYJAMA_FSYNC", "0", "1: every event and every snapshot is forced to the disk (survives power loss; slow)."),
     Setting("PYJAMA_STRICT", "0", "1: what cannot be recorded raises RecordingFailed instead of being counted; for tests."),
     Setting("PYJAMA_CONFIG", "config.toml in the user's configuration folder", "File with your own prices; it need not exist."),
+    Setting("PYJAMA_HISTORY", "1", "0: no history is kept; the live figures do not change by that."),
+    Setting("PYJAMA_HISTORY_DAYS", "30", "Days of history that are kept."),
+    Setting("PYJAMA_HISTORY_MB", "1024", "Size of the history in MiB beyond which the oldest of it goes."),
     Setting("PYJAMA_RUN", "set by a running agent", "Run id of the agent that started this process: the parent of its runs."),
     Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
 )
@@ -51,3 +54,23 @@ def fsync() -> bool:
 def strict() -> bool:
     """Whether an event that cannot be recorded raises."""
     return os.environ.get("PYJAMA_STRICT", "").lower() in _ON
+
+
+def keeps_history() -> bool:
+    """Whether there is to be a history."""
+    return os.environ.get("PYJAMA_HISTORY", "1").lower() not in ("0", "false", "no", "off")
+
+
+def history_days() -> int:
+    """How many days of history are kept."""
+    return _natural("PYJAMA_HISTORY_DAYS", 30)
+
+
+def history_bytes() -> int:
+    """The size of the history beyond which the oldest of it goes."""
+    return _natural("PYJAMA_HISTORY_MB", 1024) * 1024 * 1024
+
+
+def _natural(name: str, default: int) -> int:
+    told = os.environ.get(name, "").strip()
+    return int(told) if told.isascii() and told.isdigit() and 0 < int(told) < 10**6 else default

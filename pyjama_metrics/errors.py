@@ -70,8 +70,8 @@ class HistoryUnusable(HubError):
 
     def __str__(self) -> str:
         return (
-            f"The history {self.path} is behind: {self.reason}. Recording and the live figures go on. The journals keep what it lacks "
-            "for a day, up to 64 MiB; mend that before, and it catches up by itself."
+            f"The history {self.path} is behind: {self.reason}. Recording and the live figures go on. The journals keep "
+            "what it lacks for a day, up to 64 MiB; mend that before, and it catches up by itself."
         )
 
 

@@ -252,8 +252,11 @@ class Hub:
             followed = newest[segment.writer].number > segment.number
             if not followed and segment.writer not in self._watch.final:
                 continue
-            self._history_is_awaited |= self.history.past(segment.name) < segment.size
-            self._remove(segment, followed, min(past(segment.name) for past in (before, *self.projections)))
+            read_to = before(segment.name)
+            for past in self.projections if read_to else ():
+                read_to = min(read_to, past(segment.name))
+            self._history_is_awaited |= read_to < segment.size
+            self._remove(segment, followed, read_to)
 
     def _remove(self, segment: Segment, followed: bool, read_to: int) -> None:
         try:

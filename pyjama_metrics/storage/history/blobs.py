@@ -1,6 +1,6 @@
 """How durations are kept in the database: the buckets of `pyjama_metrics.histogram` as a few bytes that can be added up.
 
-A blob is the width of its counts (1, 2, 4 or 8 bytes), the bucket numbers as 16-bit integers, and their counts; all of it little-endian.
+A blob is the width of its counts (1, 2, 4 or 8 bytes), the bucket numbers as 16-bit integers, and their counts, little-endian.
 No blob at all (NULL) stands for no durations. Durations of 0 are counted in a bucket of their own, `ZERO`.
 """
 
@@ -32,9 +32,7 @@ def buckets_of(durations: list[float]) -> list[int]:
         durations = [duration if duration > SMALLEST_MS else SMALLEST_MS for duration in durations if duration]
     # histogram.bucket_of() written out: a call for each duration would take longer than all the rest.
     octave, search = OCTAVE, bisect_left
-    return zeros + [
-        (exponent - 1) * _PER_OCTAVE + search(octave, mantissa) for mantissa, exponent in map(frexp, durations)
-    ]
+    return zeros + [(exponent - 1) * _PER_OCTAVE + search(octave, mantissa) for mantissa, exponent in map(frexp, durations)]
 
 
 def packed(buckets: list[int]) -> bytes | None:

@@ -126,7 +126,7 @@ class History:
         return time.monotonic() < self._retry_at
 
     def advance(self, budget: int = READ_BYTES) -> bool:
-        """Bring the history closer to the journals; whether nothing whole was left. Never raises: `trouble` says what is wrong."""
+        """Bring the history closer to the journals; whether nothing whole was left. Never raises: `trouble` says why."""
         gathered, self._gathered, self._gathered_bytes = self._gathered, {}, 0
         try:
             outcome = self._projector().advance(gathered, budget, self._read_last)
@@ -169,7 +169,19 @@ class History:
         """How far the history is durably past a journal, in bytes: beyond that, it must not be removed."""
         if not self.is_kept or name in self._given_up:
             return EVERYTHING
+        if self._offsets is None:
+            self._learn()
         return self._offset(name)
+
+    def _learn(self) -> None:
+        """Ask the database how far it is, because this process has not written it yet and somebody else may have."""
+        from pyjama_metrics.storage.history.projection import offsets_of
+
+        if not self._is_paused():
+            try:
+                self._offsets = offsets_of(self._folder)
+            except Exception as error:
+                self._failed(HistoryUnusable(self.path, str(error) or type(error).__name__))
 
     def _offset(self, name: str) -> int:
         return 0 if self._offsets is None else self._offsets.get(name, (0, 0))[0]

@@ -1,8 +1,8 @@
 """The journals into the database: offsets of its own, in the same transaction as what was read up to them.
 
-So each event is in the history exactly once, whoever brings it there and wherever they die. A lock keeps one process at a time at it;
-what makes it exact is the transaction. Where the database cannot be used, `History.trouble` says why, the journals wait (within bounds),
-and the next try catches up.
+So each event is in the history exactly once, whoever brings it there and wherever they die. A lock keeps one process at a time
+at it; what makes it exact is the transaction. Where the database cannot be used, the journals wait (within bounds), and the
+next try catches up.
 """
 
 from __future__ import annotations
@@ -29,6 +29,21 @@ Gathered = dict[str, deque[Batch]]
 """What was read for another projection, by journal and in its order."""
 
 _LEAST_SHARE = 64 * 1024
+
+
+def offsets_of(folder: str) -> Offsets | None:
+    """How far each journal is in the database; None where there is none. Raises sqlite3.Error, TooNew."""
+    connection = schema.open_to_read(folder, 0.0)
+    if connection is None:
+        return None
+    try:
+        return _offsets_in(connection)
+    finally:
+        connection.close()
+
+
+def _offsets_in(connection: sqlite3.Connection) -> Offsets:
+    return {name: (at, lines) for name, at, lines in connection.execute("SELECT journal, offset, lines FROM offsets")}
 
 
 class Outcome(NamedTuple):
@@ -101,7 +116,7 @@ class Projector:
         connection = schema.open_to_write(self._folder)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            offsets = {name: (at, lines) for name, at, lines in connection.execute("SELECT journal, offset, lines FROM offsets")}
+            offsets = _offsets_in(connection)
             reading = _Reading(self._folder, offsets, self._latest)
             writing = Writing(connection, upkeep.meta(connection, "horizon"))
             for name, batch in reading.batches(gathered, budget, behind):

@@ -26,10 +26,8 @@ class Names:
         if found is None:
             row = self._connection.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
             if row is None:
-                found = self._connection.execute("INSERT INTO names (text) VALUES (?)", (text,)).lastrowid
-            else:
-                found = row[0]
-            self._known[text] = found
+                row = (self._connection.execute("INSERT INTO names (text) VALUES (?)", (text,)).lastrowid,)
+            found = self._known[text] = int(row[0] or 0)
         return found
 
 
@@ -111,8 +109,8 @@ class Runs:
     def save(self) -> None:
         """Write what changed."""
         self._connection.executemany(
-            "UPDATE runs SET started = ?, ended = ?, outcome = ?, error = ?, last_seen = ?, success = success + ?, errors = errors + ?,"
-            " interrupted = interrupted + ? WHERE id = ?",
+            "UPDATE runs SET started = ?, ended = ?, outcome = ?, error = ?, last_seen = ?, success = success + ?,"
+            " errors = errors + ?, interrupted = interrupted + ? WHERE id = ?",
             [
                 (run.started, run.ended, run.outcome, run.error, run.last_seen, *run.tally.values(), run.number)
                 for run in self._met.values()
@@ -135,4 +133,5 @@ class Runs:
         if task is None and isinstance(spec, str):
             task = spec
         project = self._names.number(told("project"))
-        return origin.get("parent"), origin.get("parent-agent"), origin.get("source"), project, told("label"), task, origin.get("host")
+        parent, parent_agent, source, host = (origin.get(key) for key in ("parent", "parent-agent", "source", "host"))
+        return parent, parent_agent, source, project, told("label"), task, host

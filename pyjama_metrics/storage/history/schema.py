@@ -1,8 +1,8 @@
 """The tables of ``history.db``, how they came to be, and the way to open it.
 
 Texts that come again and again (agents, tools, models) are in `names` once; 0 stands for none. A slice of time is named by its
-begin in milliseconds since the epoch, UTC. Sums of money and of executions per agent are in quarters of an hour, because no time zone
-in use is off by less: so they add up to days wherever one is.
+begin in milliseconds since the epoch, UTC. Sums of money and of executions per agent are in quarters of an hour, because no time
+zone in use is off by less: so they add up to days wherever one is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from urllib.parse import quote
 
 from pyjama_metrics import settings
@@ -27,7 +28,8 @@ _TALLY = """
     timed INTEGER NOT NULL, total_us INTEGER NOT NULL, least_ms REAL, most_ms REAL, buckets BLOB"""
 _SUMS = """
     requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, estimated_tokens INTEGER NOT NULL, reported_micros INTEGER NOT NULL"""
+    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, estimated_tokens INTEGER NOT NULL,
+    reported_micros INTEGER NOT NULL"""
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -40,12 +42,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE runs (
             id INTEGER PRIMARY KEY, run TEXT NOT NULL, agent INTEGER NOT NULL, parent TEXT, parent_agent TEXT, source TEXT,
             project INTEGER NOT NULL DEFAULT 0, label TEXT, task TEXT, host TEXT, started INTEGER, ended INTEGER, outcome TEXT,
-            error TEXT, last_seen INTEGER NOT NULL, success INTEGER NOT NULL, errors INTEGER NOT NULL, interrupted INTEGER NOT NULL,
-            UNIQUE (run, agent));
+            error TEXT, last_seen INTEGER NOT NULL, success INTEGER NOT NULL, errors INTEGER NOT NULL,
+            interrupted INTEGER NOT NULL, UNIQUE (run, agent));
         CREATE INDEX runs_by_last_seen ON runs (last_seen);
         CREATE TABLE run_tools (
             run INTEGER NOT NULL, tool INTEGER NOT NULL, success INTEGER NOT NULL, error INTEGER NOT NULL,
-            interrupted INTEGER NOT NULL, timed INTEGER NOT NULL, total_us INTEGER NOT NULL, PRIMARY KEY (run, tool)) WITHOUT ROWID;
+            interrupted INTEGER NOT NULL, timed INTEGER NOT NULL, total_us INTEGER NOT NULL,
+            PRIMARY KEY (run, tool)) WITHOUT ROWID;
         CREATE TABLE usage (
             begin INTEGER NOT NULL, run INTEGER NOT NULL, agent INTEGER NOT NULL, model INTEGER NOT NULL, phase INTEGER NOT NULL,
             tool INTEGER NOT NULL, band INTEGER NOT NULL, kind INTEGER NOT NULL, {_SUMS},
@@ -71,8 +74,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             tool INTEGER NOT NULL) WITHOUT ROWID;
         CREATE INDEX requests_by_time ON requests (time);
         CREATE TABLE events (
-            id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL, tool INTEGER NOT NULL,
-            status TEXT, message TEXT);
+            id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL,
+            tool INTEGER NOT NULL, status TEXT, message TEXT);
         CREATE INDEX events_by_time ON events (time);
         """,
     ),
@@ -108,11 +111,9 @@ def open_to_write(folder: str) -> sqlite3.Connection:
         TooNew: another version's.
     """
     path = path_of(folder)
-    try:
+    with suppress(FileExistsError):
         # Made by us, as SQLite would let others read it; the files that it puts beside it get the same mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE_MODE))
-    except FileExistsError:
-        pass
     connection = _connect(path, "rw", 0.0)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -131,12 +132,17 @@ def open_to_write(folder: str) -> sqlite3.Connection:
     return connection
 
 
-def open_to_read(folder: str) -> sqlite3.Connection | None:
-    """The database for questions; None where there is none. Raises sqlite3.Error, TooNew."""
+def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None:
+    """The database for questions; None where there is none. Raises sqlite3.Error, TooNew.
+
+    Args:
+        folder: the hub's.
+        timeout: seconds to wait while it is locked against reading, which is rare.
+    """
     path = path_of(folder)
     if not os.path.exists(path):
         return None
-    connection = _connect(path, "ro", 5.0)
+    connection = _connect(path, "ro", timeout)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):

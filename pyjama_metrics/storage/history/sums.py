@@ -1,4 +1,4 @@
-"""The sums of one transaction, written in groups: executions by slice of time, agent and tool; usages by what they are charged to."""
+"""The sums of one transaction, written in groups: executions by minute, agent and tool; usages by what they are charged to."""
 
 from __future__ import annotations
 
@@ -131,8 +131,9 @@ class Executions:
         )
         connection.executemany(
             "INSERT INTO run_tools (run, tool, success, error, interrupted, timed, total_us) VALUES (?,?,?,?,?,?,?) ON CONFLICT"
-            " DO UPDATE SET success = success + excluded.success, error = error + excluded.error, interrupted = interrupted +"
-            f" excluded.interrupted, timed = timed + excluded.timed, total_us = min(total_us + excluded.total_us, {LARGEST_SUM_US})",
+            " DO UPDATE SET success = success + excluded.success, error = error + excluded.error,"
+            " interrupted = interrupted + excluded.interrupted, timed = timed + excluded.timed,"
+            f" total_us = min(total_us + excluded.total_us, {LARGEST_SUM_US})",
             [(*key, *sums) for key, sums in self._by_run.items()],
         )
 
@@ -229,7 +230,7 @@ class Usages:
                 part,
             )
             for digest, quality, *counts, cost, time, model, agent, run, phase, tool in rows:
-                tokens_in, output, *cache = counts
-                figures = Figures(quality, sum(counts), output, tokens_in, *cache, cost, model or "")
+                tokens_in, output, read, write, write_1h = counts
+                figures = Figures(quality, sum(counts), output, tokens_in, read, write, write_1h, cost, model or "")
                 found[digest] = Request(figures, Owner(time, agent or "", run or "", phase or "", tool or ""))
         return found

@@ -78,14 +78,13 @@ def _horizon(connection: sqlite3.Connection, now_ms: int, bounds: Bounds) -> int
     before = horizon = meta(connection, "horizon")
     if _believes(connection, now_ms):
         horizon = max(horizon, now_ms - bounds.days * DAY_MS)
-    if horizon == before and used(connection) > bounds.size:
-        # Too large, and nothing left that is too old: the oldest hours go, until it fits.
-        oldest = min(
-            (begin for table in _SLICES for (begin,) in connection.execute(f"SELECT min(begin) FROM {table}") if begin is not None),
-            default=None,
-        )
-        if oldest is not None:
-            horizon = max(horizon, oldest - oldest % HOUR_MS + HOUR_MS)
+    if used(connection) > bounds.size:
+        begins = [connection.execute(f"SELECT min(begin) FROM {table}").fetchone()[0] for table in _SLICES]
+        begins += connection.execute("SELECT min(last_seen) FROM runs").fetchone()
+        oldest = min((begin for begin in begins if begin is not None), default=horizon)
+        if oldest >= horizon:
+            # Too large, and nothing is left that is too old: the oldest hour goes, and so on until it fits.
+            horizon = oldest - oldest % HOUR_MS + HOUR_MS
     if horizon != before:
         set_meta(connection, "horizon", horizon)
     return horizon
@@ -144,15 +143,15 @@ def _forget_slices(connection: sqlite3.Connection, horizon: int) -> bool:
 
 
 def _forget_runs(connection: sqlite3.Connection, horizon: int) -> bool:
-    gone = [
-        row[0] for row in connection.execute("SELECT id FROM runs WHERE last_seen < ? ORDER BY last_seen LIMIT ?", (horizon, ROWS))
-    ]
+    old = connection.execute("SELECT id FROM runs WHERE last_seen < ? ORDER BY last_seen LIMIT ?", (horizon, ROWS))
+    gone = [run for (run,) in old]
     connection.executemany("DELETE FROM run_tools WHERE run = ?", [(run,) for run in gone])
     connection.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in gone])
-    old = connection.execute(
-        "DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE time < ? LIMIT ?)", (horizon - REQUESTS_KEPT_MS, ROWS)
+    requests = connection.execute(
+        "DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE time < ? LIMIT ?)",
+        (horizon - REQUESTS_KEPT_MS, ROWS),
     )
-    return max(len(gone), old.rowcount) >= ROWS
+    return max(len(gone), requests.rowcount) >= ROWS
 
 
 def _forget_events(connection: sqlite3.Connection, horizon: int) -> bool:

@@ -1,7 +1,7 @@
 """What the events of a journal become in the database: the rules, within one transaction.
 
-They are those of `pyjama_metrics.fold`, as far as the history has a place for what an event tells. What is no use is left out here and
-counted there.
+They are those of `pyjama_metrics.fold`, as far as the history has a place for what an event tells. What is no use is left
+out here, and counted there.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class Writing:
         return None if name is None else self._runs.run(agent, name)
 
     def on_start(self, event: Event) -> None:
+        """A run began."""
         agent, time = self._seen(event)
         name = run_told_by(event["run"], self._writer, ())
         if name is None:
@@ -109,10 +110,12 @@ class Writing:
             self._tell(event, agent, "start", run=name, status="running")
 
     def on_complete(self, event: Event) -> None:
+        """A run said how it ended."""
         outcome = event.get("status", "completed")
         self._end(event, outcome if outcome in OUTCOMES else "failed", event.get("error"))
 
     def on_crash(self, event: Event) -> None:
+        """Somebody found that a run ended without a word."""
         self._end(event, "crashed", None)
 
     def _end(self, event: Event, outcome: str, error: object) -> None:
@@ -123,6 +126,7 @@ class Writing:
         self._tell(event, agent, event["event"], run=run.name, status=outcome, message=message)
 
     def on_llm(self, event: Event) -> None:
+        """A model call."""
         agent, time = self._seen(event)
         figures = figures_of(event)
         run = self._run_of(agent, event.get("run"))
@@ -133,12 +137,14 @@ class Writing:
         self._usages.add(figures, owner, request_id_of(event))
 
     def on_sign_of_life(self, event: Event) -> None:
+        """Something that is not kept, but tells that the run was there."""
         agent, time = self._seen(event)
         run = self._run_of(agent, event.get("run"))
         if run is not None:
             run.seen(time)
 
     def on_told(self, event: Event) -> None:
+        """Something that people want to read of."""
         self.on_sign_of_life(event)
         message = event.get("message", event.get("reason"))
         kind = event["event"]
@@ -195,9 +201,7 @@ def _usable(group: Group) -> tuple[list[float], list[float | None]]:
     if _NUMBERS.issuperset(map(type, times)) and min(times) >= 0 and max(times) <= MAX_TIME_MS:
         return times, durations
     pairs = [
-        (time, each)
-        for time, each in zip(times, durations, strict=True)
-        if type(time) in _NUMBERS and 0 <= time <= MAX_TIME_MS
+        (time, each) for time, each in zip(times, durations, strict=True) if type(time) in _NUMBERS and 0 <= time <= MAX_TIME_MS
     ]
     return [time for time, _ in pairs], [each for _, each in pairs]
 

@@ -193,7 +193,7 @@ STEPS = ("write", "replace", "link", "unlink", "rename", "fsync", "ftruncate")
 def dying_at(step: int) -> Iterator[None]:
     """In this process, die by SIGKILL at the n-th call that changes files: a write half way, anything else just before.
 
-    Before each statement of the database, too: between any two of them, and before the last, which makes them count.
+    Before each statement of a database, too: between any two of them, and before the last, which makes them count.
     """
     left = step
 
@@ -209,13 +209,13 @@ def dying_at(step: int) -> Iterator[None]:
 
         return call
 
-    def connected(path: str) -> sqlite3.Connection:
-        database = connect(path)
+    def connected(*args: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*args, **options)
         database.set_trace_callback(deadly("statement", lambda _: None))
         return database
 
-    connect = requests._connected
-    requests._connected = connected
+    connect = sqlite3.connect
+    sqlite3.connect = connected  # type: ignore[assignment]
     for name in STEPS:
         setattr(os, name, deadly(name, getattr(os, name)))
     yield

@@ -51,6 +51,7 @@ FLOORS = (
         "hub",
         (
             "days",
+            "history",
             "deaths",
             "tail",
             "hub",

@@ -1,0 +1,184 @@
+"""Sums out of the database, for the questions of `pyjama_metrics.history`. Nothing here writes, or waits for who does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from pyjama_metrics.errors import HistoryUnusable
+from pyjama_metrics.histogram import Histogram
+from pyjama_metrics.storage.history import schema
+from pyjama_metrics.storage.history.blobs import histogram_of
+from pyjama_metrics.storage.history.sums import SUMS as USAGE
+
+_TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ms), max(most_ms)"
+_USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
+_RUN = (
+    "runs.id, run, who.text, parent, parent_agent, source, what.text, label, task, host, started, ended, outcome, error,"
+    " last_seen, success, errors, interrupted"
+)
+_RUNS = f"SELECT {_RUN} FROM runs JOIN names who ON who.id = runs.agent LEFT JOIN names what ON what.id = runs.project"
+
+
+class TallyRow(NamedTuple):
+    """Executions of one group; the histogram is None where it was not asked for."""
+
+    group: Any
+    success: int
+    error: int
+    interrupted: int
+    timed: int
+    total_us: int
+    durations: Histogram | None
+
+
+class UsageRow(NamedTuple):
+    """Model calls of one group that have one price: of one model, band, kind and time."""
+
+    group: Any
+    begin: int
+    model: str
+    band: int
+    is_reported: bool
+    requests: int
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    estimated_tokens: int
+    reported_micros: int
+
+
+@contextmanager
+def opened(folder: str) -> Iterator[Reader | None]:
+    """The history of the hub in a folder; None where there is none. All answers are of one moment. Raises HistoryUnusable."""
+    try:
+        connection = schema.open_to_read(folder)
+        if connection is None:
+            yield None
+            return
+        try:
+            connection.execute("BEGIN")
+            yield Reader(connection)
+        finally:
+            connection.close()
+    except (sqlite3.Error, schema.TooNew) as error:
+        raise HistoryUnusable(schema.path_of(folder), str(error)) from error
+
+
+class Reader:
+    """The answers of the database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def number(self, text: str) -> int:
+        """The number of an agent's name; one that no row has where it is not known."""
+        row = self._connection.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
+        return -1 if row is None else int(row[0])
+
+    def tallies(self, since: int, until: int, step: int, agent: str | None, *, durations: bool) -> list[TallyRow]:
+        """Executions in steps of equal length from ``since`` on; the group is the number of the step."""
+        merge = "merge(buckets)" if durations else "NULL"
+        rows = self._connection.execute(
+            f"SELECT (begin - ?) / ?, {_TALLIES}, {merge} FROM totals WHERE agent = ? AND begin >= ? AND begin < ? GROUP BY 1",
+            (since, step, 0 if agent is None else self.number(agent), since, until),
+        )
+        return _tally_rows(rows, durations)
+
+    def tallies_by_agent(self, since: int, until: int, *, durations: bool) -> list[TallyRow]:
+        """Executions of a span by the name of their agent."""
+        merge = "merge(buckets)" if durations else "NULL"
+        rows = self._connection.execute(
+            f"SELECT text, {_TALLIES}, {merge} FROM totals JOIN names ON names.id = agent WHERE begin >= ? AND begin < ?"
+            " GROUP BY agent",
+            (since, until),
+        )
+        return _tally_rows(rows, durations)
+
+    def tools_of(self, run: int) -> list[TallyRow]:
+        """Executions of a run by tool."""
+        rows = self._connection.execute(
+            "SELECT text, success, error, interrupted, timed, total_us, NULL, NULL, NULL FROM run_tools"
+            " JOIN names ON names.id = tool WHERE run = ? ORDER BY text",
+            (run,),
+        )
+        return _tally_rows(rows, False)
+
+    def models(self, since: int, until: int) -> list[str]:
+        """The models that were used in a span."""
+        return self._texts("usage_totals WHERE agent = 0 AND begin >= ? AND begin < ?", "model", (since, until))
+
+    def models_of_run(self, run: int) -> list[str]:
+        """The models that a run used."""
+        return self._texts("usage WHERE run = ?", "model", (run,))
+
+    def _texts(self, source: str, column: str, values: tuple[int, ...]) -> list[str]:
+        rows = self._connection.execute(f"SELECT text FROM names WHERE id IN (SELECT DISTINCT {column} FROM {source})", values)
+        return [text for (text,) in rows]
+
+    def usages(self, since: int, until: int, step: int, agent: str | None) -> list[UsageRow]:
+        """Model calls in steps of equal length from ``since`` on; the group is the number of the step."""
+        where = "agent = ? AND begin >= ? AND begin < ?"
+        values = (0 if agent is None else self.number(agent), since, until)
+        return self._usages("usage_totals", f"(begin - {since}) / {step}", f"(begin - {since}) / {step}", where, values)
+
+    def usages_by_agent(self, since: int, until: int, cuts: Sequence[int]) -> list[UsageRow]:
+        """Model calls of a span by the name of their agent, and by the times at which prices change."""
+        whose = "(SELECT text FROM names WHERE id = agent)"
+        return self._usages(
+            "usage_totals", whose, f"agent, {_period(cuts)}", "agent > 0 AND begin >= ? AND begin < ?", (since, until)
+        )
+
+    def usages_of_run(self, run: int, by: str, cuts: Sequence[int]) -> list[UsageRow]:
+        """Model calls of a run by ``phase`` or ``tool``, and by the times at which prices change."""
+        what = f"(SELECT text FROM names WHERE id = {by})"
+        return self._usages("usage", what, f"{by}, {_period(cuts)}", "run = ?", (run,))
+
+    def _usages(self, table: str, group: str, by: str, where: str, values: tuple[int, ...]) -> list[UsageRow]:
+        rows = self._connection.execute(
+            f"SELECT part.*, text FROM (SELECT {group}, min(begin), model, band, kind, {_USAGES} FROM {table} WHERE {where}"
+            f" GROUP BY {by}, model, band, kind) part JOIN names ON names.id = part.model",
+            values,
+        )
+        return [UsageRow(what, begin, text, band, bool(kind), *sums) for what, begin, _, band, kind, *sums, text in rows]
+
+    def runs(self, name: str) -> list[tuple[Any, ...]]:
+        """The runs of that name; more than one only where two agents have used it."""
+        return self._connection.execute(f"{_RUNS} WHERE run = ?", (name,)).fetchall()
+
+    def latest_runs(self, since: int, until: int, filters: dict[str, str], limit: int) -> list[tuple[Any, ...]]:
+        """The runs that were there in a span, the latest first; by agent, project or outcome if that is asked for."""
+        columns = {"agent": "who.text", "project": "what.text", "outcome": "outcome"}
+        more = "".join(f" AND {columns[key]} = ?" for key in filters)
+        return self._connection.execute(
+            f"{_RUNS} WHERE last_seen >= ? AND coalesce(started, last_seen) < ?{more}"
+            " ORDER BY coalesce(started, last_seen) DESC LIMIT ?",
+            (since, until, *filters.values(), limit),
+        ).fetchall()
+
+    def runs_by_agent(self, since: int, until: int) -> dict[str, int]:
+        """How many runs of each agent began in a span."""
+        return dict(
+            self._connection.execute(
+                "SELECT text, count(*) FROM runs JOIN names ON names.id = agent WHERE started >= ? AND started < ?"
+                " GROUP BY agent",
+                (since, until),
+            )
+        )
+
+
+def _period(cuts: Sequence[int]) -> str:
+    """An expression that tells times between which a price changed."""
+    return " + ".join(f"(begin >= {cut})" for cut in cuts) or "1 + 0"
+
+
+def _tally_rows(rows: sqlite3.Cursor, durations: bool) -> list[TallyRow]:
+    found = []
+    for group, success, error, interrupted, timed, total_us, least, most, blob in rows:
+        measured = histogram_of(timed, total_us, least, most, blob) if durations else None
+        found.append(TallyRow(group, success, error, interrupted, timed, total_us, measured))
+    return found

@@ -15,7 +15,7 @@ from bench import arguments, measure_apart, report
 from rows import Row
 from sandbox import BenchmarkFailed, end_orderly_when_told
 
-NAMES = ("record", "tracking", "throughput", "latency", "sse", "fan_out", "startup", "idle", "page", "pricing")
+NAMES = ("record", "tracking", "throughput", "latency", "sse", "fan_out", "startup", "idle", "page", "pricing", "history")
 
 
 def main() -> int:

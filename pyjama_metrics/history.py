@@ -26,6 +26,24 @@ MOST_STEPS = 10_000
 QUARTER_MS = 900_000
 _STEPS = {"quarter": QUARTER_MS, "hour": 4 * QUARTER_MS}
 
+_TOLD = (
+    "run",
+    "agent",
+    "parent",
+    "parent_agent",
+    "source",
+    "project",
+    "label",
+    "task",
+    "host",
+    "started",
+    "ended",
+    "outcome",
+    "error",
+    "last_seen",
+)
+_SUMS = UsageRow._fields[5:]
+
 Step = Literal["quarter", "hour", "day", "week", "month"]
 
 
@@ -343,7 +361,7 @@ def _dearest_first(parts: list[Part]) -> tuple[Part, ...]:
 
 def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, *, in_parts: bool) -> ExecutionSummary:
     number = row[0]
-    told: Any = row[1:-3]
+    told: dict[str, Any] = dict(zip(_TOLD, row[1:-3], strict=True))
     tally = Tally(*row[-3:])
     cuts = _price_changes(reader.models_of_run(number), 0, 2**62)
     used = reader.usages_of_run(number, "phase", cuts)
@@ -362,7 +380,7 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
             Part(name, _tally([tallies[name]] if name in tallies else []), _usage(by_tool.get(name, []), overrides))
             for name in sorted((tallies.keys() | by_tool.keys()) - {""})
         )
-    return ExecutionSummary(*told, tally, _usage(used, overrides), phases, tools)
+    return ExecutionSummary(**told, executions=tally, usage=_usage(used, overrides), phases=phases, tools=tools)
 
 
 def _tally(rows: Sequence[TallyRow]) -> Tally:
@@ -393,8 +411,10 @@ def _usage(rows: Sequence[UsageRow], overrides: Overrides | None) -> Usage:
             models.add(row.model)
         else:
             pico += cost
-    sums: Any = [sum(column) for column in list(zip(*rows, strict=True))[5:]]
-    return Usage(*sums, pricing.micros(pico), unpriced, tuple(sorted(models)))
+    columns = list(zip(*rows, strict=True))[5:]
+    sums: dict[str, Any] = {name: sum(column) for name, column in zip(_SUMS, columns, strict=True)}
+    computed = pricing.micros(pico)
+    return Usage(**sums, computed_micros=computed, unpriced_requests=unpriced, unpriced_models=tuple(sorted(models)))
 
 
 def _folder(folder: str | None) -> str:

@@ -118,7 +118,7 @@ class Hub:
             return FoldReport(busy=True)
         # Without the lock: nobody waits for the history, and it has offsets of its own.
         if self.history.is_due(self._listed, now=self._history_is_awaited):
-            self.history.advance(max(max_bytes, FOLD_BYTES))
+            self.history.advance()
         return report
 
     def _under_lock(self, wait: float | None, step: Callable[[HeldLock, int], Result], doubt: int = 0) -> Result:
@@ -302,7 +302,7 @@ class Hub:
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self.flush(timeout):
             return False
-        while self.history.is_kept and not self.history.advance(4 * FOLD_BYTES):
+        while self.history.is_kept and not self.history.advance():
             if self.history.trouble is not None or (deadline is not None and time.monotonic() >= deadline):
                 return False
             time.sleep(_BUSY)  # another process is at it

@@ -117,4 +117,4 @@ def test_no_argument_no_output_and_no_prompt_is_stored(home: Path, runtime: Path
     assert set(figures(home)["tools"]) >= {"tool", "hooked"}
     files = [path for folder in (home, runtime) for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 2
-    assert [path.name for path in files if SECRET in path.read_text()] == []
+    assert [path.name for path in files if SECRET.encode() in path.read_bytes()] == []

@@ -310,6 +310,27 @@ def _losses(hub: Hub) -> Iterator[Finding]:
         yield Problem("lost-events", writer, what, remedy, "warning"), None
 
 
+def _history(hub: Hub) -> Iterator[Finding]:
+    if not hub.history.is_kept:
+        return
+    path = hub.history.path
+    wrong = hub.history.examine()
+    if wrong is not None:
+        what = f"The history cannot be used: {wrong}. Recording and the live figures go on without it."
+        remedy = "Mend that; a damaged one is set aside by the next fold, and begun anew from the journals that are left."
+        yield Problem("history-unusable", path, what, remedy), None
+    journals, size = hub.history.let_go()
+    if journals:
+        what = f"{journals:,} journals ({size:,} bytes) went before the history had read them, because it could not be written."
+        yield (
+            Problem("history-incomplete", path, what, "Nothing brings them back; 'clear --history' resets this.", "warning"),
+            None,
+        )
+    for aside in hub.history.damaged():
+        what = "A damaged history was set aside here, and a new one begun from the journals that were left."
+        yield Problem("history-set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
+
+
 _PARTS_OF_FOLDER: dict[str, Part] = {
     "folder": _access,
     "file-system": _file_system,
@@ -318,4 +339,5 @@ _PARTS_OF_FOLDER: dict[str, Part] = {
     "places": _places,
     "lock": _lock,
     "journals": _journals,
+    "history": _history,
 }

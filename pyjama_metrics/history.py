@@ -24,7 +24,7 @@ from pyjama_metrics.storage.history.reading import Reader, TallyRow, UsageRow, o
 MOST_STEPS = 10_000
 """Steps of one answer; more are refused, as nobody can look at them."""
 QUARTER_MS = 900_000
-_STEPS = {"quarter": QUARTER_MS, "hour": 4 * QUARTER_MS}
+_STEPS = {"quarter": QUARTER_MS, "hour": 4 * QUARTER_MS, "6h": 24 * QUARTER_MS}
 
 _TOLD = (
     "run",
@@ -44,7 +44,7 @@ _TOLD = (
 )
 _SUMS = UsageRow._fields[5:]
 
-Step = Literal["quarter", "hour", "day", "week", "month"]
+Step = Literal["quarter", "hour", "6h", "day", "week", "month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,9 +323,12 @@ def _slices(
     tallies: list[list[TallyRow]] = [[] for _ in bounds[1:]]
     for row in reader.tallies(begin, end, step, agent, durations=durations):
         tallies[bisect_right(bounds, begin + row.group * step) - 1].append(row)
-    step = _step_within(bounds, _price_changes(reader.models(begin, end), begin, end))
+    rows = reader.usages(begin, end, step, agent)
+    if cuts := _price_changes({row.model for row in rows}, begin, end):
+        step = _step_within(bounds, cuts)
+        rows = reader.usages(begin, end, step, agent)
     usages: list[list[UsageRow]] = [[] for _ in bounds[1:]]
-    for used in reader.usages(begin, end, step, agent):
+    for used in rows:
         usages[bisect_right(bounds, begin + used.group * step) - 1].append(used)
     return tuple(
         Slice(one, other, _tally(of_step), _usage(used, overrides))

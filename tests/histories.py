@@ -42,8 +42,9 @@ def executions(home: Path) -> tuple[int, int, int]:
     """(successes, errors, interrupted) of all executions; they must be the same wherever they are kept."""
     slices = rows(home, f"SELECT {SUMS} FROM (SELECT * FROM minutes UNION ALL SELECT * FROM hours)")
     totals = rows(home, f"SELECT {SUMS} FROM totals WHERE agent = 0")
-    by_agent = rows(home, f"SELECT {SUMS} FROM totals WHERE agent <> 0")
-    assert slices == totals == by_agent
+    by_agent = rows(home, f"SELECT {SUMS} FROM totals WHERE agent > 0")
+    by_hour = rows(home, f"SELECT {SUMS} FROM totals WHERE agent < 0")
+    assert slices == totals == by_agent == by_hour
     (found,) = slices
     return found[0], found[1], found[2]
 
@@ -53,7 +54,8 @@ def usages(home: Path) -> tuple[int, ...]:
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in USAGE.split(", "))
     detailed = rows(home, f"SELECT {sums} FROM usage")
     totals = rows(home, f"SELECT {sums} FROM usage_totals WHERE agent = 0")
-    assert detailed == totals == rows(home, f"SELECT {sums} FROM usage_totals WHERE agent <> 0")
+    assert detailed == totals == rows(home, f"SELECT {sums} FROM usage_totals WHERE agent > 0")
+    assert detailed == rows(home, f"SELECT {sums} FROM usage_totals WHERE agent < 0")
     return tuple(detailed[0])
 
 
@@ -66,8 +68,8 @@ def contents(home: Path) -> dict[str, list[tuple[Any, ...]]]:
         "run_tools": f"SELECT (SELECT run FROM runs WHERE id = run_tools.run), {tool}, success, error, timed FROM run_tools",
         "usage": f"SELECT begin, (SELECT run FROM runs WHERE id = usage.run), {agent}, {model}, {phase}, {tool}, band, kind,"
         f" {USAGE} FROM usage",
-        "totals": f"SELECT begin, {agent}, success, error, interrupted, timed, total_us, least_ms, most_ms, buckets FROM totals",
-        "minutes": f"SELECT begin, {agent}, {tool}, success, error, interrupted, timed, total_us, least_ms, most_ms, buckets"
+        "totals": f"SELECT begin, {agent}, success, error, interrupted, timed, total_us, least_ns, most_ns, buckets FROM totals",
+        "minutes": f"SELECT begin, {agent}, {tool}, success, error, interrupted, timed, total_us, least_ns, most_ns, buckets"
         " FROM minutes",
         "events": f"SELECT time, {agent}, run, kind, {tool}, status, message FROM events",
     }

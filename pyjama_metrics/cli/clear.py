@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Start the figures of this hub anew. All agents, tools, log entries and counts go. Running
-agents go on, and what they record from now on is counted. On a terminal it asks first; elsewhere, and with
---yes, it does not.
+agents go on, and what they record from now on is counted. The history stays, unless --history
+is given. On a terminal it asks first; elsewhere, and with --yes, it does not.
 """
 
 EXAMPLES = """\
 examples:
   clear-metrics                             the same, under a shorter name
   pyjama-metrics clear --yes                without the question
+  pyjama-metrics clear --history            the last thirty days as well
   PYJAMA_HOME=/tmp/trial pyjama-metrics clear
 """
 
@@ -30,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EXAMPLES
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    parser.add_argument("--history", action="store_true", help="clear the history as well")
     parser.add_argument("--json", action="store_true", help="print what went as JSON")
 
 
@@ -39,11 +41,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     hub = Hub()
     going = _what_goes(hub)
-    if not arguments.yes and terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr) and not _agreed(hub, going):
+    if (
+        not arguments.yes
+        and terminal.is_terminal(sys.stdin)
+        and terminal.is_terminal(sys.stderr)
+        and not _agreed(hub, going, history=arguments.history)
+    ):
         terminal.complain("Nothing was cleared.")
         return 1
-    hub.clear()
-    _tell(hub, going, arguments.json)
+    hub.clear(history=arguments.history)
+    _tell(hub, going, arguments)
     return 0
 
 
@@ -76,17 +83,19 @@ def _in_words(going: dict[str, int] | None) -> str:
     )
 
 
-def _agreed(hub: Hub, going: dict[str, int] | None) -> bool:
-    sys.stderr.write(f"This clears {_in_words(going)} from {terminal.printable(hub.folder)}.\n")
+def _agreed(hub: Hub, going: dict[str, int] | None, *, history: bool) -> bool:
+    also = " and the whole history" if history else ""
+    sys.stderr.write(f"This clears {_in_words(going)}{also} from {terminal.printable(hub.folder)}.\n")
     sys.stderr.write("Running agents stay and go on recording. Clear? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _tell(hub: Hub, going: dict[str, int] | None, as_json: bool) -> None:
-    if as_json:
+def _tell(hub: Hub, going: dict[str, int] | None, arguments: argparse.Namespace) -> None:
+    if arguments.json:
         from pyjama_metrics.cli.printing import print_json
 
-        print_json({"folder": hub.folder, "cleared": going})
+        print_json({"folder": hub.folder, "cleared": going, "history": arguments.history})
         return
-    print(f"Cleared {_in_words(going)} from {terminal.printable(hub.folder)}. Running agents go on recording.")
+    also = " and the whole history" if arguments.history else ""
+    print(f"Cleared {_in_words(going)}{also} from {terminal.printable(hub.folder)}. Running agents go on recording.")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pyjama_metrics import flush, record_agent_start, record_tool_execution
 from tests.cli.commands import PYJAMA, figures, in_terminal, pyjama
+from tests.histories import caught_up
+from tests.histories import executions as recorded
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +59,15 @@ def test_json_says_what_went() -> None:
     """Programs learn what was there."""
     told = json.loads(pyjama("clear", "--json").stdout)
     assert told["cleared"] == {"agents": 1, "tools": 1, "executions": 1, "log-entries": 1}
+
+
+def test_the_history_stays_unless_it_is_named(home: Path) -> None:
+    """Two things that are lost are two decisions; the question names both."""
+    caught_up(home)
+    assert pyjama("clear").returncode == 0
+    assert recorded(home)[0] == 1
+    answer = pyjama("clear", "--history")
+    assert "and the whole history" in answer.stdout
+    assert recorded(home)[0] == 0
+    shown = in_terminal(*PYJAMA, "clear", "--history", typed="n\n")[1]
+    assert "and the whole history" in shown

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pyjama_metrics import histogram
+from pyjama_metrics.checks import check
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.history import blobs, follower, schema, upkeep
 from pyjama_metrics.storage.history.upkeep import Bounds
@@ -67,7 +68,7 @@ def test_a_run_is_told_as_a_whole(home: Path) -> None:
 def test_durations_in_the_database_are_those_of_the_live_histograms(home: Path) -> None:
     """Zeros, tiny and long ones; two writes of the same minute add up to what one would be."""
     chance = random.Random(1)
-    durations = [0, 0.0, 1e-7, *(chance.lognormvariate(2, 2) for _ in range(500)), 1e10]
+    durations = [0, 0.0, 2e-6, *(chance.lognormvariate(2, 2) for _ in range(500)), 1e10]
     with live_journal(home) as journal:
         hub = hub_at(home, NOW)
         for part in (durations[:200], durations[200:]):
@@ -76,7 +77,7 @@ def test_durations_in_the_database_are_those_of_the_live_histograms(home: Path) 
     expected = histogram.empty()
     histogram.add_many(expected, [float(each) for each in durations])
     for table in ("minutes", "totals"):
-        (row,) = rows(home, f"SELECT timed, total_us, least_ms, most_ms, buckets FROM {table} LIMIT 1")
+        (row,) = rows(home, f"SELECT timed, total_us, least_ns, most_ns, buckets FROM {table} LIMIT 1")
         assert blobs.histogram_of(*row) == expected
 
 
@@ -225,6 +226,7 @@ def test_a_damaged_database_is_set_aside_and_begun_anew_from_what_is_left(home: 
         assert executions(home)[0] == 5
     (aside,) = home.glob("history.db.corrupt-*")
     assert hub.history.set_aside == str(aside)
+    assert [problem.where for problem in check(hub) if problem.kind == "history-set-aside"] == [str(aside)]
 
 
 def test_a_place_that_cannot_be_written_is_told_and_given_up_within_bounds(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,6 +248,7 @@ def test_a_place_that_cannot_be_written_is_told_and_given_up_within_bounds(home:
             hub.flush()
         assert not old.exists()
         assert hub.history.let_go() == (1, size)
+    assert {problem.kind for problem in check(hub)} >= {"history-unusable", "history-incomplete"}
 
 
 def test_a_journal_that_waited_for_a_day_is_given_up(home: Path) -> None:
@@ -322,14 +325,14 @@ def test_minutes_become_hours_and_nothing_else_changes(home: Path) -> None:
     now = NOW + DAY
     caught_up(home, hub)
     before = executions(home)
-    whole = rows(home, "SELECT sum(timed), sum(total_us), min(least_ms), max(most_ms) FROM minutes")
+    whole = rows(home, "SELECT sum(timed), sum(total_us), min(least_ns), max(most_ns) FROM minutes")
     for step in range(1, 6):
         now = NOW + DAY + step * 16 * HOUR
         hub.history.advance()
     assert rows(home, "SELECT count(*) FROM minutes") == [(0,)]
     assert rows(home, "SELECT count(*) FROM hours") == [(24,)]
     assert executions(home) == before
-    assert rows(home, "SELECT sum(timed), sum(total_us), min(least_ms), max(most_ms) FROM hours") == whole
+    assert rows(home, "SELECT sum(timed), sum(total_us), min(least_ns), max(most_ns) FROM hours") == whole
     for _ in range(64):
         now += 12 * HOUR
         hub.history.advance()

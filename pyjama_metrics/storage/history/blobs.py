@@ -14,6 +14,8 @@ from math import frexp
 
 from pyjama_metrics.histogram import OCTAVE, SCALE, SMALLEST_MS, Histogram
 
+NS = 1_000_000
+"""Nanoseconds in a millisecond: the least and the greatest duration of a row are whole numbers of these, which take less room."""
 ZERO = -(2**15)
 """The bucket of durations that are 0; no other is that low."""
 
@@ -85,7 +87,7 @@ class Merge:
         return _packed(self._counts) if self._counts else None
 
 
-def histogram_of(timed: int, total_us: int, least: float | None, most: float | None, blob: bytes | None) -> Histogram:
+def histogram_of(timed: int, total_us: int, least_ns: int | None, most_ns: int | None, blob: bytes | None) -> Histogram:
     """What a row of the database says about durations, as everything else here understands it."""
     counts = unpacked(blob)
     zero = counts.pop(ZERO, 0)
@@ -93,7 +95,7 @@ def histogram_of(timed: int, total_us: int, least: float | None, most: float | N
         "n": timed,
         "zero": zero,
         "sum-us": total_us,
-        "min-ms": None if least is None else float(least),
-        "max-ms": None if most is None else float(most),
+        "min-ms": None if least_ns is None else least_ns / NS,
+        "max-ms": None if most_ns is None else most_ns / NS,
         "buckets": {str(bucket): count for bucket, count in counts.items()},
     }

@@ -231,6 +231,23 @@ class History:
         except (OSError, ValueError, TypeError, KeyError):
             return 0, 0
 
+    def examine(self) -> str | None:
+        """Why the database cannot be read, in words; None where it can, or where there is none."""
+        if not os.path.lexists(self.path):
+            return None
+        from pyjama_metrics.storage.history.projection import offsets_of
+
+        try:
+            offsets_of(self._folder)
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return None
+
+    def damaged(self) -> list[str]:
+        """The databases that were set aside, oldest first. Raises OSError."""
+        names = sorted(name for name in os.listdir(self._folder) if name.startswith(f"{NAME}.corrupt-") and name[-1].isdigit())
+        return [os.path.join(self._folder, name) for name in names]
+
     # -- clearing --------------------------------------------------------------------------------------------------
 
     def clear(self, offsets: dict[str, dict[str, int]], wait: float) -> None:

@@ -13,7 +13,7 @@ from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.blobs import histogram_of
 from pyjama_metrics.storage.history.sums import SUMS as USAGE
 
-_TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ms), max(most_ms)"
+_TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ns), max(most_ns)"
 _USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
 _RUN = (
     "runs.id, run, who.text, parent, parent_agent, source, what.text, label, task, host, started, ended, outcome, error,"
@@ -78,14 +78,19 @@ class Reader:
     def number(self, text: str) -> int:
         """The number of an agent's name; one that no row has where it is not known."""
         row = self._connection.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
-        return -1 if row is None else int(row[0])
+        return -2 if row is None else int(row[0])
+
+    def _whose(self, agent: str | None, since: int, step: int) -> int:
+        if agent is not None:
+            return self.number(agent)
+        return schema.ALL if since % schema.HOUR_MS or step % schema.HOUR_MS else schema.ALL_BY_HOUR
 
     def tallies(self, since: int, until: int, step: int, agent: str | None, *, durations: bool) -> list[TallyRow]:
         """Executions in steps of equal length from ``since`` on; the group is the number of the step."""
         merge = "merge(buckets)" if durations else "NULL"
         rows = self._connection.execute(
             f"SELECT (begin - ?) / ?, {_TALLIES}, {merge} FROM totals WHERE agent = ? AND begin >= ? AND begin < ? GROUP BY 1",
-            (since, step, 0 if agent is None else self.number(agent), since, until),
+            (since, step, self._whose(agent, since, step), since, until),
         )
         return _tally_rows(rows, durations)
 
@@ -123,7 +128,7 @@ class Reader:
     def usages(self, since: int, until: int, step: int, agent: str | None) -> list[UsageRow]:
         """Model calls in steps of equal length from ``since`` on; the group is the number of the step."""
         where = "agent = ? AND begin >= ? AND begin < ?"
-        values = (0 if agent is None else self.number(agent), since, until)
+        values = (self._whose(agent, since, step), since, until)
         return self._usages("usage_totals", f"(begin - {since}) / {step}", f"(begin - {since}) / {step}", where, values)
 
     def usages_by_agent(self, since: int, until: int, cuts: Sequence[int]) -> list[UsageRow]:

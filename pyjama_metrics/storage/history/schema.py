@@ -21,11 +21,14 @@ NAME = "history.db"
 KEPT_ASIDE = 3
 """Damaged databases that are kept."""
 
+ALL, ALL_BY_HOUR = 0, -1
+"""In place of an agent's number: all agents together, by the quarter of an hour as each of them, or by the hour."""
+
 MINUTE_MS, QUARTER_MS, HOUR_MS, DAY_MS = 60_000, 900_000, 3_600_000, 86_400_000
 
 _TALLY = """
     success INTEGER NOT NULL, error INTEGER NOT NULL, interrupted INTEGER NOT NULL,
-    timed INTEGER NOT NULL, total_us INTEGER NOT NULL, least_ms REAL, most_ms REAL, buckets BLOB"""
+    timed INTEGER NOT NULL, total_us INTEGER NOT NULL, least_ns INTEGER, most_ns INTEGER, buckets BLOB"""
 _SUMS = """
     requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
     cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, estimated_tokens INTEGER NOT NULL,
@@ -72,7 +75,6 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, cost INTEGER NOT NULL,
             model INTEGER NOT NULL, time INTEGER NOT NULL, agent INTEGER NOT NULL, run INTEGER NOT NULL, phase INTEGER NOT NULL,
             tool INTEGER NOT NULL) WITHOUT ROWID;
-        CREATE INDEX requests_by_time ON requests (time);
         CREATE TABLE events (
             id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL,
             tool INTEGER NOT NULL, status TEXT, message TEXT);

@@ -9,20 +9,22 @@ from typing import Any
 
 from pyjama_metrics import pricing
 from pyjama_metrics.histogram import LARGEST_SUM_US
-from pyjama_metrics.storage.history.blobs import buckets_of, packed
+from pyjama_metrics.storage.history.blobs import NS, buckets_of, packed
 from pyjama_metrics.storage.history.runs_table import Names, Runs
-from pyjama_metrics.storage.history.schema import MINUTE_MS, QUARTER_MS
+from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS
 from pyjama_metrics.storage.history.usages import ESTIMATED, REPORTED, Figures, Owner, Request, join
 
+_HASH_BYTES = 12
+"""Of a million requests, two have the same hash once in 10^17 times."""
 _HASHES = 400
 """Request ids that are looked for at once."""
 
-TALLY = "success, error, interrupted, timed, total_us, least_ms, most_ms, buckets"
+TALLY = "success, error, interrupted, timed, total_us, least_ns, most_ns, buckets"
 ADD_TALLY = f"""DO UPDATE SET success = success + excluded.success, error = error + excluded.error,
     interrupted = interrupted + excluded.interrupted, timed = timed + excluded.timed,
     total_us = min(total_us + excluded.total_us, {LARGEST_SUM_US}),
-    least_ms = coalesce(min(least_ms, excluded.least_ms), least_ms, excluded.least_ms),
-    most_ms = coalesce(max(most_ms, excluded.most_ms), most_ms, excluded.most_ms),
+    least_ns = coalesce(min(least_ns, excluded.least_ns), least_ns, excluded.least_ns),
+    most_ns = coalesce(max(most_ns, excluded.most_ns), most_ns, excluded.most_ns),
     buckets = merged(buckets, excluded.buckets)"""
 """How a row of executions is added to the one that is there."""
 
@@ -30,6 +32,12 @@ SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estima
 _ADD_SUMS = "DO UPDATE SET " + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
 _USAGE_KEY = ("begin", "run", "agent", "model", "phase", "tool", "band", "kind")
 _TOTALS_KEY = ("begin", "agent", "model", "band", "kind")
+
+
+def _totals_of(begin: int, agent: int) -> tuple[tuple[int, int], ...]:
+    """(begin, agent) of the totals in which something of an agent counts."""
+    quarter = begin - begin % QUARTER_MS
+    return (quarter, agent), (quarter, ALL), (begin - begin % HOUR_MS, ALL_BY_HOUR)
 
 
 class Cell:
@@ -78,8 +86,8 @@ class Cell:
             self.interrupted,
             self.timed,
             min(self.total_us, LARGEST_SUM_US),
-            self.least,
-            self.most,
+            None if self.least is None else round(self.least * NS),
+            None if self.most is None else round(self.most * NS),
             packed(self.buckets),
         )
 
@@ -115,8 +123,7 @@ class Executions:
         rows = []
         for (begin, agent, tool), cell in self._cells.items():
             rows.append((begin, agent, tool, *cell.row()))
-            for whose in (0, agent):
-                key = begin - begin % QUARTER_MS, whose
+            for key in _totals_of(begin, agent):
                 total = totals.get(key)
                 if total is None:
                     total = totals[key] = Cell()
@@ -152,7 +159,7 @@ class Usages:
         if request_id is None:
             self._charge(told, 1)
             return
-        digest = hashlib.blake2b(request_id.encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(request_id.encode(), digest_size=_HASH_BYTES).digest()
         known = self._told.get(digest)
         self._told[digest] = told if known is None else join(known, told)
 
@@ -178,8 +185,8 @@ class Usages:
         totals: dict[tuple[int, ...], list[int]] = {}
         changed = {key: sums for key, sums in self._sums.items() if any(sums)}
         for (begin, _, agent, model, _, _, band, kind), sums in changed.items():
-            for whose in (0, agent):
-                total = totals.setdefault((begin, whose, model, band, kind), [0] * 8)
+            for at in _totals_of(begin, agent):
+                total = totals.setdefault((*at, model, band, kind), [0] * 8)
                 for place, value in enumerate(sums):
                     total[place] += value
         self._write("usage", _USAGE_KEY, changed)

@@ -23,6 +23,8 @@ ROWS = 2_000
 """Rows of one table that one step touches at most."""
 PAGES = 500
 """Free pages that one step gives back to the disk."""
+SPARE_PAGES = 32
+"""Free pages that stay for what comes next."""
 LEAP_MS = DAY_MS
 """A clock that is this much ahead of the last time may be wrong: nothing is forgotten for its age until it has kept it up."""
 DOUBT_MS = 36 * HOUR_MS
@@ -61,9 +63,10 @@ def step(connection: sqlite3.Connection, now_ms: int, bounds: Bounds) -> None:
     try:
         horizon = _horizon(connection, now_ms, bounds)
         left = _to_hours(connection, now_ms - MINUTES_KEPT_MS)
-        for forget in (_forget_slices, _forget_runs, _forget_events):
+        for forget in (_forget_slices, _forget_runs, _forget_requests, _forget_events):
             left |= forget(connection, horizon)
         set_meta(connection, "looked", now_ms)
+        left |= connection.execute("PRAGMA freelist_count").fetchone()[0] > SPARE_PAGES
         set_meta(connection, "unfinished", int(left))
         connection.execute("COMMIT")
     except BaseException:
@@ -77,7 +80,8 @@ def _horizon(connection: sqlite3.Connection, now_ms: int, bounds: Bounds) -> int
     """Before when everything is forgotten; it never goes back."""
     before = horizon = meta(connection, "horizon")
     if _believes(connection, now_ms):
-        horizon = max(horizon, now_ms - bounds.days * DAY_MS)
+        oldest_kept = now_ms - bounds.days * DAY_MS
+        horizon = max(horizon, oldest_kept - oldest_kept % HOUR_MS)
     if used(connection) > bounds.size:
         begins = [connection.execute(f"SELECT min(begin) FROM {table}").fetchone()[0] for table in _SLICES]
         begins += connection.execute("SELECT min(last_seen) FROM runs").fetchone()
@@ -147,11 +151,21 @@ def _forget_runs(connection: sqlite3.Connection, horizon: int) -> bool:
     gone = [run for (run,) in old]
     connection.executemany("DELETE FROM run_tools WHERE run = ?", [(run,) for run in gone])
     connection.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in gone])
-    requests = connection.execute(
-        "DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE time < ? LIMIT ?)",
-        (horizon - REQUESTS_KEPT_MS, ROWS),
+    return len(gone) >= ROWS
+
+
+def _forget_requests(connection: sqlite3.Connection, horizon: int) -> bool:
+    # There is no index by time, which would be half as large as what it tells of: so it is done for a day at once.
+    before = horizon - REQUESTS_KEPT_MS
+    if before - meta(connection, "requests") < DAY_MS:
+        return False
+    gone = connection.execute(
+        f"DELETE FROM requests WHERE hash IN (SELECT hash FROM requests WHERE time < ? LIMIT {ROWS})", (before,)
     )
-    return max(len(gone), requests.rowcount) >= ROWS
+    if gone.rowcount < ROWS:
+        set_meta(connection, "requests", before)
+        return False
+    return True
 
 
 def _forget_events(connection: sqlite3.Connection, horizon: int) -> bool:

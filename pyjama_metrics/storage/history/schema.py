@@ -60,7 +60,6 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE usage_totals (
             begin INTEGER NOT NULL, agent INTEGER NOT NULL, model INTEGER NOT NULL, band INTEGER NOT NULL, kind INTEGER NOT NULL,
             {_SUMS}, PRIMARY KEY (agent, begin, model, band, kind)) WITHOUT ROWID;
-        CREATE INDEX usage_totals_by_begin ON usage_totals (begin);
         CREATE TABLE minutes (
             begin INTEGER NOT NULL, agent INTEGER NOT NULL, tool INTEGER NOT NULL, {_TALLY},
             PRIMARY KEY (begin, agent, tool)) WITHOUT ROWID;
@@ -69,7 +68,6 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             PRIMARY KEY (begin, agent, tool)) WITHOUT ROWID;
         CREATE TABLE totals (
             begin INTEGER NOT NULL, agent INTEGER NOT NULL, {_TALLY}, PRIMARY KEY (agent, begin)) WITHOUT ROWID;
-        CREATE INDEX totals_by_begin ON totals (begin);
         CREATE TABLE requests (
             hash BLOB PRIMARY KEY, quality INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
             cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, cost INTEGER NOT NULL,

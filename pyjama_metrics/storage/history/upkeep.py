@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from pyjama_metrics.storage.history.schema import DAY_MS, HOUR_MS
+from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, DAY_MS, HOUR_MS
 from pyjama_metrics.storage.history.sums import ADD_TALLY, TALLY
 
 EVERY_MS = 60_000
@@ -21,6 +21,8 @@ MOST_EVENTS = 20_000
 """Recent events that are kept."""
 ROWS = 2_000
 """Rows of one table that one step touches at most."""
+TOTALS_MS = 6 * HOUR_MS
+"""Time of which one step forgets the sums at most."""
 PAGES = 500
 """Free pages that one step gives back to the disk."""
 SPARE_PAGES = 32
@@ -84,6 +86,7 @@ def _horizon(connection: sqlite3.Connection, now_ms: int, bounds: Bounds) -> int
         horizon = max(horizon, oldest_kept - oldest_kept % HOUR_MS)
     if used(connection) > bounds.size:
         begins = [connection.execute(f"SELECT min(begin) FROM {table}").fetchone()[0] for table in _SLICES]
+        begins += [_oldest(connection, table) for table in _TOTALS]
         begins += connection.execute("SELECT min(last_seen) FROM runs").fetchone()
         oldest = min((begin for begin in begins if begin is not None), default=horizon)
         if oldest >= horizon:
@@ -114,7 +117,7 @@ def used(connection: sqlite3.Connection) -> int:
     return (pages - free) * size
 
 
-_SLICES = ("minutes", "hours", "totals", "usage", "usage_totals")
+_SLICES, _TOTALS = ("minutes", "hours", "usage"), ("totals", "usage_totals")
 
 
 def _to_hours(connection: sqlite3.Connection, before: int) -> bool:
@@ -143,7 +146,20 @@ def _forget_slices(connection: sqlite3.Connection, horizon: int) -> bool:
         ).fetchone()
         connection.execute(f"DELETE FROM {table} WHERE begin < ?", (horizon if row is None else row[0] + 1,))
         left |= row is not None
+    for table in _TOTALS:
+        # No index by time: there are few agents, and what each of them did is in the sum of all.
+        oldest = _oldest(connection, table)
+        if oldest is not None and oldest < horizon:
+            until = min(horizon, oldest + TOTALS_MS)
+            agents = f"SELECT id FROM names UNION ALL VALUES ({ALL}), ({ALL_BY_HOUR})"
+            connection.execute(f"DELETE FROM {table} WHERE agent IN ({agents}) AND begin < ?", (until,))
+            left |= until < horizon
     return left
+
+
+def _oldest(connection: sqlite3.Connection, table: str) -> int | None:
+    found: int | None = connection.execute(f"SELECT min(begin) FROM {table} WHERE agent = {ALL_BY_HOUR}").fetchone()[0]
+    return found
 
 
 def _forget_runs(connection: sqlite3.Connection, horizon: int) -> bool:

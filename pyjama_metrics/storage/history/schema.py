@@ -69,10 +69,10 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE totals (
             begin INTEGER NOT NULL, agent INTEGER NOT NULL, {_TALLY}, PRIMARY KEY (agent, begin)) WITHOUT ROWID;
         CREATE TABLE requests (
-            hash BLOB PRIMARY KEY, quality INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
-            cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, cost INTEGER NOT NULL,
-            model INTEGER NOT NULL, time INTEGER NOT NULL, agent INTEGER NOT NULL, run INTEGER NOT NULL, phase INTEGER NOT NULL,
-            tool INTEGER NOT NULL) WITHOUT ROWID;
+            hash BLOB PRIMARY KEY, is_actual INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+            cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL,
+            cost_micros INTEGER NOT NULL, model INTEGER NOT NULL, band INTEGER NOT NULL, time INTEGER NOT NULL,
+            agent INTEGER NOT NULL, run INTEGER NOT NULL, phase INTEGER NOT NULL, tool INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE events (
             id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL,
             tool INTEGER NOT NULL, status TEXT, message TEXT);

@@ -16,7 +16,7 @@ from pyjama_metrics.storage.history.gathered import Batch, Group, Groups
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
 from pyjama_metrics.storage.history.schema import MINUTE_MS
 from pyjama_metrics.storage.history.sums import Executions, Usages
-from pyjama_metrics.storage.history.usages import Owner, figures_of, request_id_of
+from pyjama_metrics.usages import Request, figures_of, owner_of, request_id_of
 
 _NUMBERS = frozenset({int, float})
 
@@ -127,14 +127,13 @@ class Writing:
 
     def on_llm(self, event: Event) -> None:
         """A model call."""
+        figures, request_id = figures_of(event), request_id_of(event)
         agent, time = self._seen(event)
-        figures = figures_of(event)
         run = self._run_of(agent, event.get("run"))
         if run is not None:
             run.seen(time)
-        phase, tool = (None if event.get(key) is None else text_of(event[key]) for key in ("phase", "tool"))
-        owner = Owner(time, agent, "" if run is None else run.name, phase or "", tool or "")
-        self._usages.add(figures, owner, request_id_of(event))
+        if figures is not None:
+            self._usages.add(Request(owner_of(event, time, None if run is None else run.name), figures), request_id)
 
     def on_sign_of_life(self, event: Event) -> None:
         """Something that is not kept, but tells that the run was there."""

@@ -52,6 +52,7 @@ FLOORS = (
         (
             "days",
             "history",
+            "agreement",
             "deaths",
             "tail",
             "hub",

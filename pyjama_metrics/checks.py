@@ -352,7 +352,7 @@ def _agreement(hub: Hub) -> Iterator[Finding]:
         if is_misdated and each.other == agreement.HISTORY:
             # What is dated ahead of the clock counts at the time at which it is read, and the two read it one after the other.
             remedy = (
-                "Events that were dated in the future explain it: the two may count them at different times. Nothing is lost."
+                "Events dated in the future explain it: the two may count them at different times. Nothing is lost."
             )
             severity = "warning"
         yield Problem("sums-differ", hub.folder, what, remedy, severity), None

@@ -351,9 +351,7 @@ def _agreement(hub: Hub) -> Iterator[Finding]:
         severity: Literal["error", "warning"] = "error"
         if is_misdated and each.other == agreement.HISTORY:
             # What is dated ahead of the clock counts at the time at which it is read, and the two read it one after the other.
-            remedy = (
-                "Events dated in the future explain it: the two may count them at different times. Nothing is lost."
-            )
+            remedy = "Events dated in the future explain it: the two may count them at different times. Nothing is lost."
             severity = "warning"
         yield Problem("sums-differ", hub.folder, what, remedy, severity), None
 

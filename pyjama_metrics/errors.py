@@ -75,6 +75,17 @@ class HistoryUnusable(HubError):
         )
 
 
+class CorrectionRefused(HubError):
+    """A run cannot be corrected as it was asked; nothing was changed."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        self.run, self.reason = run, reason
+        super().__init__(run, reason)
+
+    def __str__(self) -> str:
+        return f"Run {self.run} was not corrected: {self.reason}"
+
+
 class LockTimeout(HubError):
     """Another process held the fold lock for longer than the caller would wait."""
 

@@ -77,12 +77,16 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL,
             tool INTEGER NOT NULL, status TEXT, message TEXT);
         CREATE INDEX events_by_time ON events (time);
+        CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY, time INTEGER NOT NULL, run INTEGER NOT NULL, model INTEGER NOT NULL, reason TEXT NOT NULL,
+            {_SUMS});
+        CREATE INDEX corrections_by_run ON corrections (run);
         """,
     ),
 )
 """Each step from one form of the tables to the next, by its name; what is here never changes, something is only added below."""
 
-DETAILS = ("run_tools", "usage", "usage_totals", "minutes", "hours", "totals", "requests", "events")
+DETAILS = ("run_tools", "usage", "usage_totals", "minutes", "hours", "totals", "requests", "events", "corrections")
 """The tables that hold what happened, except for the runs."""
 
 

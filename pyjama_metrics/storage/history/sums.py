@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pyjama_metrics.corrections import Row, total_of
 from pyjama_metrics.histogram import LARGEST_SUM_US
 from pyjama_metrics.storage.history.blobs import NS, buckets_of, packed
-from pyjama_metrics.storage.history.runs_table import Names, Runs
+from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
 from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS
 from pyjama_metrics.usages import REPORTED, Figures, Owner, Request, amounts_of, charge_of, join
 
@@ -151,6 +152,7 @@ class Usages:
         self._connection, self._names, self._runs, self._horizon = connection, names, runs, horizon
         self._sums: dict[tuple[int, ...], list[int]] = {}
         self._told: dict[bytes, Request] = {}
+        self._corrections: list[tuple[Any, ...]] = []
 
     def add(self, told: Request, request_id: str | None) -> None:
         """Add a usage; one with an id counts once, whenever and however often it is told."""
@@ -174,6 +176,23 @@ class Usages:
         for place, value in enumerate(amounts_of(request)):
             sums[place] += sign * value
 
+    def correct(self, row: Row, agent: str, run: Run) -> None:
+        """Add what a correction adds to a row of a run."""
+        begin = row.time_ms - row.time_ms % QUARTER_MS
+        if begin < self._horizon:
+            return
+        number = self._names.number
+        names = number(row.model), number(row.phase), number(row.tool)
+        sums = self._sums.setdefault((begin, run.number, number(agent), *names, row.band, int(row.kind == REPORTED)), [0] * 8)
+        for place, value in enumerate(row.amounts):
+            sums[place] += value
+
+    def keep_correction(self, time: int, run: Run, reason: str, rows: Sequence[Row]) -> None:
+        """Keep what a correction added, by model, with its reason."""
+        for model in dict.fromkeys(row.model for row in rows):
+            amounts = total_of([row for row in rows if row.model == model]).values()
+            self._corrections.append((time, run.number, self._names.number(model), reason, *amounts))
+
     def save(self) -> None:
         """Write what was added. Makes runs and names, so these are saved after it."""
         self._join_with_known()
@@ -186,6 +205,9 @@ class Usages:
                     total[place] += value
         self._write("usage", _USAGE_KEY, changed)
         self._write("usage_totals", _TOTALS_KEY, totals)
+        self._connection.executemany(
+            f"INSERT INTO corrections (time, run, model, reason, {SUMS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", self._corrections
+        )
 
     def _write(self, table: str, key: tuple[str, ...], rows: dict[tuple[int, ...], list[int]]) -> None:
         marks = ",".join("?" * (len(key) + 8))
@@ -196,7 +218,8 @@ class Usages:
         emptied = [at for at, sums in rows.items() if sums[0] < 0]
         if emptied:
             same = " AND ".join(f"{name} = ?" for name in key)
-            self._connection.executemany(f"DELETE FROM {table} WHERE {same} AND requests = 0", emptied)
+            nothing = " AND ".join(f"{name} = 0" for name in SUMS.split(", "))
+            self._connection.executemany(f"DELETE FROM {table} WHERE {same} AND {nothing}", emptied)
 
     def _join_with_known(self) -> None:
         known = self._known(self._told)

@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from pyjama_metrics.event_fields import Event, Invalid, are_names, run_told_by, time_of, usable_durations
+from pyjama_metrics.corrections import rows_in
+from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of, usable_durations
 from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, status_class, text_of
 from pyjama_metrics.storage.history.gathered import Batch, Group, Groups
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
@@ -135,6 +136,16 @@ class Writing:
         if figures is not None:
             self._usages.add(Request(owner_of(event, time, None if run is None else run.name), figures), request_id)
 
+    def on_correction(self, event: Event) -> None:
+        """A person said what a run really used."""
+        rows, time, agent = rows_in(event), time_of(event["time"]), text_of(event["agent"])
+        run = self._runs.run(agent, run_name(event["run"]))
+        reason = text_of(event.get("reason"), MAX_TEXT)
+        for row in rows:
+            self._usages.correct(row, agent, run)
+        self._usages.keep_correction(time, run, reason, rows)
+        self._tell(event, agent, "correction", status="ok", message=reason)
+
     def on_sign_of_life(self, event: Event) -> None:
         """Something that is not kept, but tells that the run was there."""
         agent, time = self._seen(event)
@@ -179,6 +190,7 @@ RULES: dict[str, Callable[[Writing, Event], None]] = {
     "complete": Writing.on_complete,
     "crash": Writing.on_crash,
     "llm": Writing.on_llm,
+    "correction": Writing.on_correction,
     "tool": Writing.on_tool,
     "activity": Writing.on_told,
     "waiting": Writing.on_told,

@@ -62,7 +62,7 @@ class SnapshotUnwritable(HubError):
 
 
 class HistoryUnusable(HubError):
-    """The history cannot be brought up to date; recording and the live figures go on without it."""
+    """The history cannot be read, or brought up to date; recording and the live figures go on without it."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
@@ -70,7 +70,7 @@ class HistoryUnusable(HubError):
 
     def __str__(self) -> str:
         return (
-            f"The history {self.path} is behind: {self.reason}. Recording and the live figures go on. The journals keep "
+            f"The history {self.path} cannot be used: {self.reason}. Recording and the live figures go on. The journals keep "
             "what it lacks for a day, up to 64 MiB; mend that before, and it catches up by itself."
         )
 

@@ -146,7 +146,7 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
     path = path_of(folder)
     if not os.path.exists(path):
         return None
-    connection = _connect(path, "ro", timeout)
+    connection = _connect(path, "ro&immutable=1" if _stands_still(path) else "ro", timeout)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
@@ -158,6 +158,11 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
         connection.close()  # nobody has projected since the program is of this version; whoever does brings it here
         return None
     return connection
+
+
+def _stands_still(path: str) -> bool:
+    """Whether nobody can write the database, and nothing was left beside it: to read it, SQLite would have to make a file there."""
+    return os.statvfs(path).f_flag & os.ST_RDONLY != 0 and not os.path.exists(f"{path}-wal")
 
 
 def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:

@@ -161,7 +161,7 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
 
 
 def _stands_still(path: str) -> bool:
-    """Whether nobody can write the database, and nothing was left beside it: to read it, SQLite would have to make a file there."""
+    """Whether nobody can write the database and nothing was left beside it: SQLite would have to make a file there to read it."""
     return os.statvfs(path).f_flag & os.ST_RDONLY != 0 and not os.path.exists(f"{path}-wal")
 
 

@@ -107,6 +107,7 @@ def test_a_corrected_run_counts_as_it_was_told_everywhere(home: Path) -> None:
     assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
     again = correct_run(RUN, "as the invoice says", output_tokens=50)
     assert again.before == again.after
+    assert Hub(str(home)).read()["problems"]["invalid-values"] == 0
     assert len(rows(home, "SELECT * FROM corrections")) == 1
 
 

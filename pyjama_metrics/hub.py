@@ -328,17 +328,18 @@ class Hub:
 
     def _as_one(self, held: HeldLock, doubt: int, look: Callable[[State], Result], timeout: float, deadline: float) -> Result:
         while True:
-            caught_up = self._fold(held, doubt, 4 * FOLD_BYTES).caught_up
+            self._fold(held, doubt, 4 * FOLD_BYTES)
             state = self._snapshot.read(thorough=True) or self._snapshot.emptied()
             until = {name: at["offset"] for name, at in state["journals"].items()}
-            # Others may have brought the history further than this: then the figures follow.
-            if caught_up and (not self.history.is_kept or (self.history.advance(until=until) and self.history.is_at(until))):
+            while self.history.is_kept and not self.history.advance(until=until):
+                if self.history.trouble is not None:
+                    raise self.history.trouble
+                if time.monotonic() >= deadline:
+                    raise LockTimeout(self.history.path, timeout)
+                time.sleep(_BUSY)
+            # Somebody who had read the journals before we held the lock may have brought the history further: we follow.
+            if not self.history.is_kept or self.history.is_at(until):
                 return look(state)
-            if self.history.trouble is not None:
-                raise self.history.trouble
-            if time.monotonic() >= deadline:
-                raise LockTimeout(self.history.path, timeout)
-            time.sleep(_BUSY)
 
     def signature(self) -> Signature | None:
         """What tells one generation of the snapshot from every other; None where there is none. Raises FolderUnusable."""

@@ -44,6 +44,8 @@ FLOORS = (
             "usages",
             "ledger_rows",
             "ledger",
+            "origins",
+            "shares",
         ),
     ),
     ("storage", ("storage", "storage.*")),

@@ -1,0 +1,137 @@
+"""Model calls by what they have in common: the tool, the day, the project, the host, the run.
+
+A share is told like all model calls, in tokens and in the three parts of the cost. The shares of one kind add up to all calls:
+those of which the tool, or the project, is not known are the share with the empty name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from pyjama_metrics.event_fields import host_of, project_of
+from pyjama_metrics.ledger import NOTHING, Cost, PricedRow, priced_rows
+from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, RowKey
+from pyjama_metrics.pricing import Overrides, date_of
+from pyjama_metrics.state_fields import LARGEST, Table, table_of, tables, total
+from pyjama_metrics.views import UsageView
+
+
+class Share(NamedTuple):
+    """Some model calls, counted and priced. Shares may be added up."""
+
+    counts: tuple[int, ...]
+    """In the order of `pyjama_metrics.ledger_rows.COLUMNS`."""
+    cost: Cost
+
+    def plus(self, other: Share) -> Share:
+        """Both together."""
+        return Share(tuple(map(int.__add__, self.counts, other.counts)), self.cost + other.cost)
+
+    def view(self) -> UsageView:
+        """The view of its calls."""
+        uncached, output, read, write, write_1h = (min(tokens, LARGEST) for tokens in self.counts[ALL_TOKENS])
+        return UsageView(
+            input_tokens=uncached,
+            output_tokens=output,
+            cache_read_tokens=read,
+            cache_write_tokens=write,
+            cache_write_1h_tokens=write_1h,
+            total_tokens=total(self.counts[ALL_TOKENS]),
+            **self.cost.as_fields(),
+        )
+
+
+Shares = dict[str, Share]
+NO_SHARE = Share((0,) * len(COLUMNS), NOTHING)
+
+
+def by(rows: Iterable[PricedRow], name: Callable[[RowKey], str]) -> Shares:
+    """The shares of rows, by a name that each has."""
+    shares: Shares = {}
+    for key, counts, cost in rows:
+        add(shares, name(key), Share(tuple(counts), cost))
+    return shares
+
+
+def tool_of(key: RowKey) -> str:
+    """The tool on whose behalf the calls of a row were made."""
+    return key.tool
+
+
+def day_of(key: RowKey) -> str:
+    """The day of the calls of a row."""
+    return date_of(key.day) if key.day else ""
+
+
+def share_in(table: Table, overrides: Overrides | None = None) -> Share:
+    """All of the ``ledger`` in a part of a state."""
+    return by(priced_rows(table, overrides), lambda _: "").get("", NO_SHARE)
+
+
+class Origins(NamedTuple):
+    """The same calls by project, and by host."""
+
+    projects: Shares
+    hosts: Shares
+
+
+NO_ORIGINS = Origins({}, {})
+
+
+def origins_of_runs(agent: Table, overrides: Overrides | None = None) -> Origins:
+    """The calls of the runs that an agent of the state has."""
+    found = Origins({}, {})
+    for _, run in tables(agent, "runs"):
+        share = share_in(run, overrides)
+        if share != NO_SHARE:
+            origin = table_of(run, "origin")
+            add(found.projects, project_of(origin), share)
+            add(found.hosts, host_of(origin), share)
+    return found
+
+
+def origins_of_others(state: Table, overrides: Overrides | None = None) -> Origins:
+    """The calls that belong to no run of the state."""
+
+    def shares(key: str) -> Shares:
+        return {name: share for name, rows in tables(state, key) if (share := share_in({"ledger": rows}, overrides)) != NO_SHARE}
+
+    return Origins(shares("projects"), shares("hosts"))
+
+
+def summed(parts: Iterable[Origins]) -> Origins:
+    """Parts of the calls together."""
+    found = Origins({}, {})
+    for part in parts:
+        for all_shares, shares in zip(found, part, strict=True):
+            for name, share in shares.items():
+                add(all_shares, name, share)
+    return found
+
+
+def origins_in(state: Table, overrides: Overrides | None = None) -> Origins:
+    """All calls of a state."""
+    return summed(
+        [*(origins_of_runs(agent, overrides) for _, agent in tables(state, "agents")), origins_of_others(state, overrides)]
+    )
+
+
+def add(shares: Shares, name: str, share: Share) -> None:
+    """Add to one of the shares, in place."""
+    known = shares.get(name)
+    shares[name] = share if known is None else known.plus(share)
+
+
+def most_tokens_first(shares: Shares) -> dict[str, UsageView]:
+    """The views of shares."""
+    return dict(sorted(_views(shares), key=lambda item: (-item[1].total_tokens, item[0])))
+
+
+def latest_first(shares: Shares) -> dict[str, UsageView]:
+    """The views of shares by day; the days before are the last."""
+    return dict(sorted(_views(shares), reverse=True))
+
+
+def _views(shares: Shares) -> Iterator[tuple[str, UsageView]]:
+    return ((name, share.view()) for name, share in shares.items())

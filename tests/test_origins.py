@@ -25,7 +25,7 @@ from tests.test_fold_laws import RUNS, Figures, in_pieces, journals
 
 DAY_MS = 86_400_000
 NOW = 20_400 * DAY_MS
-PRICES = Overrides().with_price("m", Price(1_000_001, 3, 5, 7, 11)).with_price("n", Price(13, 17))
+PRICES = Overrides().with_price("m", Price(1_000_001, 3, 5, 7, 11)).with_price("n", Price(13, 17, 19, 23, 29))
 """Prices of which the rounding shows, for two of three models."""
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pyjama_metrics.event_fields import host_of, project_of
-from pyjama_metrics.ledger import NOTHING, Cost, PricedRow, priced_rows
+from pyjama_metrics.ledger import NOTHING, Cost, PricedRow, cost_of_usage, costs_in, priced_rows
 from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, RowKey
 from pyjama_metrics.pricing import Overrides, date_of
-from pyjama_metrics.state_fields import LARGEST, Table, table_of, tables, total
+from pyjama_metrics.state_fields import LARGEST, Table, count, table_of, tables, total
 from pyjama_metrics.views import UsageView
 
 
@@ -27,6 +27,23 @@ class Share(NamedTuple):
     def plus(self, other: Share) -> Share:
         """Both together."""
         return Share(tuple(map(int.__add__, self.counts, other.counts)), self.cost + other.cost)
+
+    def without(self, other: Share) -> Share:
+        """What is left of it; of an older version's figures, or of those that a person edited, not all may be in the other."""
+        cost, less = self.cost, other.cost
+        requests = max(0, cost.requests - less.requests)
+        reported = min(requests, max(0, cost.reported_requests - less.reported_requests))
+        computed = min(requests - reported, max(0, cost.computed_requests - less.computed_requests))
+        left = Cost(
+            requests,
+            reported,
+            max(0, cost.reported_micros - less.reported_micros) if reported else 0,
+            computed,
+            max(0, cost.computed_pico - less.computed_pico) if computed else 0,
+            cost.unpriced if requests > reported + computed else frozenset(),
+            max(0, cost.estimated_tokens - less.estimated_tokens),
+        )
+        return Share(tuple(max(0, one - taken) for one, taken in zip(self.counts, other.counts, strict=True)), left)
 
     def view(self) -> UsageView:
         """The view of its calls."""
@@ -64,9 +81,23 @@ def day_of(key: RowKey) -> str:
     return date_of(key.day) if key.day else ""
 
 
+_ROW_NAMES: dict[str, Callable[[RowKey], str]] = {
+    "model": lambda key: key.model,
+    "phase": lambda key: key.phase,
+    "tool": tool_of,
+    "day": day_of,
+}
+
+
 def share_in(table: Table, overrides: Overrides | None = None) -> Share:
     """All of the ``ledger`` in a part of a state."""
     return by(priced_rows(table, overrides), lambda _: "").get("", NO_SHARE)
+
+
+def whole_of(part: Table, overrides: Overrides | None = None) -> Share:
+    """All model calls that a state, or an agent of one, counts: also those of an older version, of which there are no rows."""
+    usage = table_of(part, "tokens")
+    return Share(tuple(count(usage, column) for column in COLUMNS), cost_of_usage(usage, costs_in(part, overrides)))
 
 
 class Origins(NamedTuple):
@@ -115,6 +146,63 @@ def origins_in(state: Table, overrides: Overrides | None = None) -> Origins:
     return summed(
         [*(origins_of_runs(agent, overrides) for _, agent in tables(state, "agents")), origins_of_others(state, overrides)]
     )
+
+
+class Portion(NamedTuple):
+    """One share of a kind, with its name."""
+
+    name: str
+    """"" for the calls that belong to no other portion."""
+    agent: str | None
+    """Whose run it is, where the portions are runs."""
+    share: Share
+
+
+KINDS = ("model", "phase", "tool", "project", "host", "day", "run", "agent")
+"""By what model calls may be told apart."""
+
+
+def portions(state: Table, kind: str, overrides: Overrides | None = None, agent_id: str | None = None) -> list[Portion]:
+    """The model calls of a state, or of one of its agents, told apart by a kind of `KINDS`; together they are all.
+
+    Days are in their order, the latest first; of the others those with most tokens are first, and those of none are last.
+    """
+    agents = [(name, agent) for name, agent in tables(state, "agents") if agent_id in (None, name)]
+    part = state if agent_id is None else dict(agents).get(agent_id, {})
+    found: list[Portion] = []
+    if kind == "run":
+        runs = ((run_id, name, share_in(run, overrides)) for name, agent in agents for run_id, run in tables(agent, "runs"))
+        found += [Portion(*each) for each in runs if each[2] != NO_SHARE]
+    elif kind == "agent":
+        wholes = ((name, whole_of(agent, overrides)) for name, agent in agents)
+        found += [Portion(name, None, share) for name, share in wholes if share != NO_SHARE]
+    elif kind in _ROW_NAMES:
+        found += [Portion(name, None, share) for name, share in by(priced_rows(part, overrides), _ROW_NAMES[kind]).items()]
+    else:
+        origins = summed(origins_of_runs(agent, overrides) for _, agent in agents)
+        found += [
+            Portion(name, None, share) for name, share in (origins.projects if kind == "project" else origins.hosts).items()
+        ]
+        if agent_id is None:
+            others = origins_of_others(state, overrides)
+            found = _merged(found, others.projects if kind == "project" else others.hosts)
+    left = whole_of(part, overrides)
+    for portion in found:
+        left = left.without(portion.share)
+    if any(left.counts):
+        found = _merged(found, {"": left})
+    if kind == "day":
+        return sorted(found, key=lambda portion: portion.name, reverse=True)
+    return sorted(found, key=lambda each: (not each.name, -sum(each.share.counts[ALL_TOKENS]), each.name, each.agent or ""))
+
+
+def _merged(found: list[Portion], others: Shares) -> list[Portion]:
+    shares = {portion.name: portion.share for portion in found if portion.agent is None}
+    for name, share in others.items():
+        add(shares, name, share)
+    return [portion for portion in found if portion.agent is not None] + [
+        Portion(name, None, each) for name, each in shares.items()
+    ]
 
 
 def add(shares: Shares, name: str, share: Share) -> None:

@@ -1,7 +1,8 @@
 """The rules of counting model calls that other tools broke, each recorded, folded and shown, to the micro-dollar.
 
-The figures of the two sessions are those of transcripts that Claude Code 2.1.197 wrote. The prices are those of claude-opus-4-8 in
-millionths of a dollar a token: input 5, output 25, read from a cache 0.5, written to one 6.25 for five minutes and 10 for an hour.
+The figures of the two sessions are those of transcripts that Claude Code 2.1.197 wrote. The prices are those of
+claude-opus-4-8 in millionths of a dollar a token: input 5, output 25, read from a cache 0.5, written to one 6.25 for five minutes
+and 10 for an hour.
 The expected costs were worked out by hand from them.
 """
 

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyjama_metrics import origins, retention
+from pyjama_metrics import origins
+from pyjama_metrics.agent_details import run_view
 from pyjama_metrics.fold import fold
 from pyjama_metrics.ledger import Cost, costs_in, priced_rows
 from pyjama_metrics.ledger_rows import COLUMNS, Ledger, holds, parsed, without_details
 from pyjama_metrics.pricing import Overrides, Price
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import MAX_AGE_MS, MAX_ORIGINS, MAX_RUN_LEDGER_ROWS, cleared, retain
-from pyjama_metrics.shares import NO_SHARE, Share, by, origins_in, share_in, tool_of
+from pyjama_metrics.shares import NO_SHARE, Share, by, origins_in, portions, share_in, tool_of
 from pyjama_metrics.state import State, accepted, new_state
 from pyjama_metrics.storage import json
 from tests.journals import Event, event, folded
@@ -87,41 +88,52 @@ def test_runs_agents_projects_and_hosts_add_up_to_all(
     check(empty.state)
 
 
-LEAVING = st.lists(st.tuples(st.sampled_from(["fold", "retain", "forget"]), st.integers(0, 99)), max_size=12)
+CALLS = st.fixed_dictionaries(
+    {
+        "kind": st.just("llm"),
+        "agent": st.sampled_from("ab"),
+        "run": st.none() | st.sampled_from(["w.1", "w.2", "w.3"]),
+        "time": st.sampled_from([NOW - DAY_MS, NOW, NOW + 1]),
+        "model": st.sampled_from(["m", "n", "nobody's"]),
+        "input_tokens": st.integers(0, 9),
+        "output_tokens": st.integers(0, 9),
+        "cost_micros": st.none() | st.integers(0, 9),
+        "tokens_are": st.sampled_from(["actual", "estimated"]),
+        "phase": st.none() | st.just("plan"),
+        "request_id": st.none() | st.sampled_from(["r1", "r2", "r3"]),
+    }
+)
+STARTS = st.fixed_dictionaries(
+    {"kind": st.just("start"), "agent": st.sampled_from("ab"), "run": st.sampled_from(["w.1", "w.2", "w.3"])}
+)
+STEPS = st.lists(CALLS | CALLS | STARTS | st.sampled_from(["runs leave", "agents leave", "tables are bounded"]), max_size=25)
 
 
-@given(journals(RUNS | st.none()), LEAVING)
-@settings(max_examples=150)
-def test_what_leaves_stays_with_its_project_and_is_still_corrected(
-    recorded: dict[str, list[Event]], steps: list[tuple[str, int]]
-) -> None:
+@given(STEPS)
+@settings(max_examples=200)
+def test_what_leaves_stays_with_its_project_and_is_still_corrected(steps: list[dict[str, Any] | str]) -> None:
     """Runs, and whole agents, leave between any two events; what is told of their calls later is taken from where it is then."""
-    figures = Figures()
-    left = [(name, one) for name, body in recorded.items() for one in labelled(body)]
-    agents_left = False
-    for what, number in steps:
-        if what == "fold":
-            for _ in range(min(number % 9, len(left))):
-                name, one = left.pop(number % len(left))
-                figures.fold(name, [one])
-        elif what == "retain":
-            with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(retention, "MAX_FINISHED_RUNS", 0)
-                patched.setattr(retention, "MAX_OPEN_RUNS", number % 2)
-                for agent in figures.state["agents"].values():
-                    retention._retain_runs(figures.state, agent)
-        elif figures.state["agents"]:
-            retain(figures.state, 3 * MAX_AGE_MS)
+    figures, agents_left = Figures(), False
+    state = figures.state
+    for step in steps:
+        if step == "runs leave":
+            for agent in state["agents"].values():
+                for run_id in list(agent["runs"]):
+                    origins.leave(state, agent["runs"].pop(run_id))
+        elif step == "agents leave":
             agents_left = True
-        check(figures.state, agents_left=True)
-    for name, one in left:
-        figures.fold(name, [one])
-    check(figures.state, agents_left=agents_left or any(what == "retain" for what, _ in steps))
-
-
-def labelled(body: list[Event]) -> list[Event]:
-    """The same events, of runs that have projects."""
-    return [one | {"labels": {"project": one["run"]}} if one["event"] == "start" else one for one in body]
+            for name in list(state["agents"]):
+                for run in state["agents"].pop(name)["runs"].values():
+                    origins.leave(state, run)
+        elif step == "tables are bounded":
+            origins.bound(state["projects"], origins.OTHER_PROJECTS, 2, 24)
+            origins.bound(state["hosts"], origins.OTHER_HOSTS, 2, 24)
+        elif isinstance(step, dict):
+            fields = {name: value for name, value in step.items() if value is not None and name != "kind"}
+            if step["kind"] == "start":
+                fields |= {"labels": {"project": step["run"]}, "host": step["run"], "time": NOW}
+            figures.fold("w.0.jsonl", [event(step["kind"], **fields)])
+        check(state, agents_left=agents_left)
 
 
 def start(run: str, time: int = NOW, agent: str = "a", **fields: Any) -> Event:
@@ -222,6 +234,41 @@ def test_the_rows_of_a_run_are_bounded_and_its_phases_go_before_its_days() -> No
     assert len(run["ledger"]) <= MAX_RUN_LEDGER_ROWS
     assert (run["ledger-from"], share_in(run, PRICES)) == (0, before)
     assert {key.day for text in run["ledger"] if (key := parsed(text))} == {20_400, 20_401, 20_402}
+
+
+def test_a_project_of_runs_that_left_is_told_with_the_others() -> None:
+    """By the function behind the command line; of one agent nobody knows the projects of its runs that left."""
+    state = folded(start("w.1", labels={"project": "site"}), call("w.1"), start("w.2"), call("w.2"), call(agent="b"))
+    origins.leave(state, state["agents"]["a"]["runs"].pop("w.1"))
+
+    def told(kind: str, agent_id: str | None = None) -> list[tuple[str, int]]:
+        return [(each.name, each.share.cost.requests) for each in portions(state, kind, PRICES, agent_id)]
+
+    assert told("project") == [("site", 1), ("", 2)]
+    assert told("project", "a") == [("", 2)]
+    assert told("run") == [("w.2", 1), ("", 2)]
+    assert told("run", "a") == [("w.2", 1), ("", 1)]
+    assert told("agent") == [("a", 2), ("b", 1)]
+    del state["agents"]["b"]
+    assert told("agent") == [("a", 2), ("", 1)]
+    assert told("agent", "nobody") == told("run", "nobody") == []
+
+
+def test_what_an_older_version_counted_without_rows_is_a_portion_of_its_own() -> None:
+    """With the cost that was reported; the others of its calls have none."""
+    usage = {"requests": 3, "input-tokens": 30, "priced-requests": 1, "cost-micros": 7}
+    [portion] = portions({"tokens": usage}, "model", PRICES)
+    cost = portion.share.cost
+    assert (portion.name, cost.requests, cost.total_micros, cost.unpriced_requests) == ("", 3, 7, 2)
+
+
+def test_tokens_that_are_an_estimate_are_told_of_today_and_of_each_run() -> None:
+    """Wherever tokens are summed."""
+    state = folded(start("w.1"), call("w.1", tokens_are="estimated"), call("w.1", input_tokens=5))
+    view = dashboard(state, NOW + 1)
+    told = [view.today, view.agents["a"], view.metrics.tokens, *view.metrics.days.values(), *view.metrics.tool_usage.values()]
+    assert [each.estimated_tokens for each in told] == [1_000] * 5
+    assert run_view("a", "w.1", state["agents"]["a"]["runs"]["w.1"]).estimated_tokens == 1_000
 
 
 def test_a_run_of_many_days_adds_the_oldest_up_and_is_corrected_there() -> None:

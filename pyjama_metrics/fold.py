@@ -445,14 +445,10 @@ class _Folding:
             _add_to_row(part["models"], charge.model, amounts, is_reported)
             if charge.phase:
                 _add_to_row(part["phases"], charge.phase, amounts, is_reported)
-            ledger_rows.add(part["ledger"], _kept_apart(key, part["ledger-from"]), amounts)
+            day = key.day if key.day >= part["ledger-from"] else 0
+            ledger_rows.add(part["ledger"], key._replace(day=day), amounts)
         run = None if agent is None else agent["runs"].get(charge.run)
-        of_run = key if run is None else _kept_apart(key, run["ledger-from"])
-        if run is not None and ledger_rows.holds(run["ledger"], of_run, amounts):
-            ledger_rows.add(run["ledger"], of_run, amounts)
-        else:
-            # There is no run; or it left the state, and what it was charged before with it.
-            origins.charge(state, key, amounts)
+        origins.charge(state, run, key, amounts)
         series, key = state["roll-ups"], ledger_rows.RowKey(0, charge.band, charge.kind, charge.model)
         for target in roll_ups.at(series, charge.minute_ms):
             roll_ups.add_requests(target, key, amounts, is_reported=is_reported)
@@ -518,10 +514,6 @@ def _add_usage(usage: Usage, amounts: Sequence[int], is_reported: bool) -> None:
             sums[column] = max(0, sums[column] + amount)
     if is_reported:
         sums["priced-requests"] = max(0, sums["priced-requests"] + amounts[ledger_rows.REQUESTS])
-
-
-def _kept_apart(key: ledger_rows.RowKey, from_day: int) -> ledger_rows.RowKey:
-    return key if key.day >= from_day else key._replace(day=0)
 
 
 def _or_never(time: int | None) -> int:

@@ -176,8 +176,6 @@ def _cost_of_row(key: RowKey, row: list[int], overrides: Overrides | None, time_
     requests, estimated = row[REQUESTS], row[_ESTIMATED]
     if key.kind == REPORTED:
         return Cost(requests, requests, row[REPORTED_MICROS], estimated_tokens=estimated)
-    if not any(row[ALL_TOKENS]):
-        return Cost(requests, computed_requests=requests)  # nothing was used, whatever it costs
     price = _price(key, overrides, time_ms)
     uncached, output, read, write, write_1h = row[ALL_TOKENS]
     tokens = Tokens(uncached, output, read, write, write_1h)

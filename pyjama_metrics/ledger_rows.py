@@ -78,6 +78,16 @@ def holds(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> bool:
     return row is not None and all(before + amount >= 0 for before, amount in zip(row, amounts, strict=True))
 
 
+def take(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> list[int]:
+    """As `add`, of a row that does not have all that is to be taken away: what it had not is the answer."""
+    text = _place(ledger, key, amounts)
+    sums = [before + amount for before, amount in zip(ledger.get(text) or [0] * len(COLUMNS), amounts, strict=True)]
+    ledger[text] = [max(0, count) for count in sums]
+    if not any(ledger[text]):
+        del ledger[text]
+    return [min(0, count) for count in sums]
+
+
 def _place(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> str:
     """The row to which amounts are to be added."""
     text = key.text

@@ -27,17 +27,48 @@ def leave(state: State, run: Run) -> None:
                 _add(table, name, key, amounts)
 
 
-def charge(state: State, key: RowKey, amounts: Sequence[int]) -> None:
-    """Count calls, in place, that no run of the state holds; less than nothing where they are charged elsewhere now.
+def charge(state: State, run: Run | None, key: RowKey, amounts: Sequence[int]) -> None:
+    """Count calls for the run that made them, in place; less than nothing where they are charged elsewhere now.
 
-    What is taken away is taken from the first project, and host, that has as much. Where several have, it may be another than the
-    one that once was charged, because nobody remembers the origins of the runs that left; the sums over all are right.
+    Where there is no run they are counted for the projects and hosts of none. What is to be taken away from a run that left the
+    state, and may be back since, is taken from the first project, and host, that has as much. Where several have, it may be
+    another than the one that once was charged, because nobody remembers the origins of the runs that left; the sums are right.
     """
+    if run is not None:
+        of_run = key if key.day >= run["ledger-from"] else key._replace(day=0)
+        if ledger_rows.holds(run["ledger"], of_run, amounts):
+            ledger_rows.add(run["ledger"], of_run, amounts)
+            return
     key = key._replace(phase="", tool="")
-    for table in (state["projects"], state["hosts"]):
-        places = ((name, each) for each in (key, key._replace(day=0)) for name in ["", *sorted(table)])
-        place = next((place for place in places if ledger_rows.holds(table.get(place[0], {}), place[1], amounts)), ("", key))
+    tables = (state["projects"], state["hosts"])
+    if run is not None and any(_holder(table, key, amounts) is None for table in tables):
+        # Parts of the same calls are in the run and in the tables: it left between two tellings.
+        amounts = ledger_rows.take(run["ledger"], of_run, amounts)
+    for table in tables:
+        _charge(table, key, amounts)
+
+
+def _charge(table: dict[str, Ledger], key: RowKey, amounts: Sequence[int]) -> None:
+    place = _holder(table, key, amounts)
+    if place is not None:
         _add(table, *place, amounts)
+        return
+    _add(table, "", key, [max(0, amount) for amount in amounts])
+    left = [min(0, amount) for amount in amounts]
+    for name, each in _places(table, key):
+        left = ledger_rows.take(table.get(name, {}), each, left)
+        if name in table and not table[name]:
+            del table[name]
+
+
+def _holder(table: dict[str, Ledger], key: RowKey, amounts: Sequence[int]) -> tuple[str, RowKey] | None:
+    """The first that has as much as is to be taken away."""
+    found = (place for place in _places(table, key) if ledger_rows.holds(table.get(place[0], {}), place[1], amounts))
+    return next(found, None)
+
+
+def _places(table: dict[str, Ledger], key: RowKey) -> list[tuple[str, RowKey]]:
+    return [(name, each) for each in (key, key._replace(day=0)) for name in ["", *sorted(table.keys() - {""})]]
 
 
 def bound(table: dict[str, Ledger], others: str, most: int, most_rows: int) -> None:

@@ -216,6 +216,23 @@ def test_a_run_that_leaves_stays_counted_for_its_project_and_host() -> None:
     check(state)
 
 
+def test_a_call_of_which_the_parts_are_in_two_places_is_taken_from_both() -> None:
+    """Its run left, came back, was charged the growth of the call, and then another source tells what the call cost."""
+    state, requests = new_state(), dict[str, Any]()
+    fold(state, "w.0.jsonl", [call("w.1", request_id="r", input_tokens=10)], requests)
+    origins.leave(state, state["agents"]["a"]["runs"].pop("w.1"))
+    grown = [call("w.1", input_tokens=2), call("w.1", request_id="r", input_tokens=15)]
+    fold(state, "w.0.jsonl", grown, requests)
+    assert state["agents"]["a"]["runs"]["w.1"]["ledger"] == {"20400|0|computed|m||": [1, 7, 0, 0, 0, 0, 0, 0]}
+    check(state)
+    fold(state, "w.0.jsonl", [call("w.1", request_id="r", input_tokens=15, cost_micros=3)], requests)
+    check(state)
+    assert state["ledger"] == {
+        "20400|0|computed|m||": [1, 2, 0, 0, 0, 0, 0, 0],
+        "20400|0|reported|m||": [1, 15, 0, 0, 0, 0, 0, 3],
+    }
+
+
 def test_what_an_agent_that_leaves_had_called_stays() -> None:
     """In the tables, to the token."""
     state = folded(start("w.1", labels={"project": "site"}), call("w.1"), event("complete", NOW, run="w.1"))

@@ -6,7 +6,7 @@ those of which the tool, or the project, is not known are the share with the emp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyjama_metrics.event_fields import host_of, project_of
@@ -26,7 +26,7 @@ class Share(NamedTuple):
 
     def plus(self, other: Share) -> Share:
         """Both together."""
-        return Share(tuple(map(int.__add__, self.counts, other.counts)), self.cost + other.cost)
+        return together((self, other))
 
     def without(self, other: Share) -> Share:
         """What is left of it; of an older version's figures, or of those that a person edited, not all may be in the other."""
@@ -57,6 +57,21 @@ class Share(NamedTuple):
             total_tokens=total(self.counts[ALL_TOKENS]),
             **self.cost.as_fields(),
         )
+
+
+def together(shares: Sequence[Share]) -> Share:
+    """All of some shares; there has to be one."""
+    costs = [share.cost for share in shares]
+    cost = Cost(
+        sum([cost.requests for cost in costs]),
+        sum([cost.reported_requests for cost in costs]),
+        sum([cost.reported_micros for cost in costs]),
+        sum([cost.computed_requests for cost in costs]),
+        sum([cost.computed_pico for cost in costs]),
+        frozenset[str]().union(*[cost.unpriced for cost in costs]),
+        sum([cost.estimated_tokens for cost in costs]),
+    )
+    return Share(tuple(map(sum, zip(*[share.counts for share in shares], strict=True))), cost)
 
 
 Shares = dict[str, Share]
@@ -133,12 +148,14 @@ def origins_of_others(state: Table, overrides: Overrides | None = None) -> Origi
 
 def summed(parts: Iterable[Origins]) -> Origins:
     """Parts of the calls together."""
-    found = Origins({}, {})
+    by_project: dict[str, list[Share]] = {}
+    by_host: dict[str, list[Share]] = {}
     for part in parts:
-        for all_shares, shares in zip(found, part, strict=True):
+        for gathered, shares in ((by_project, part.projects), (by_host, part.hosts)):
             for name, share in shares.items():
-                add(all_shares, name, share)
-    return found
+                gathered.setdefault(name, []).append(share)
+    # Gathered first, because five hundred agents mostly share a few projects: to add each to the next takes ten times as long.
+    return Origins(*({name: together(shares) for name, shares in gathered.items()} for gathered in (by_project, by_host)))
 
 
 def origins_in(state: Table, overrides: Overrides | None = None) -> Origins:

@@ -7,7 +7,7 @@ that left, and those that belong to no run. The runs and either table add up to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pyjama_metrics import ledger_rows
 from pyjama_metrics.event_fields import host_of, project_of
@@ -67,8 +67,11 @@ def _holder(table: dict[str, Ledger], key: RowKey, amounts: Sequence[int]) -> tu
     return next(found, None)
 
 
-def _places(table: dict[str, Ledger], key: RowKey) -> list[tuple[str, RowKey]]:
-    return [(name, each) for each in (key, key._replace(day=0)) for name in ["", *sorted(table.keys() - {""})]]
+def _places(table: dict[str, Ledger], key: RowKey) -> Iterator[tuple[str, RowKey]]:
+    for each in (key, key._replace(day=0)):
+        yield "", each
+        for name in sorted(table.keys() - {""}):
+            yield name, each
 
 
 def bound(table: dict[str, Ledger], others: str, most: int, most_rows: int) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from pyjama_metrics.event_fields import project_of
 from pyjama_metrics.families import children_of, members, subtrees
 from pyjama_metrics.histogram import SCALE, Histogram, bounds
 from pyjama_metrics.ledger import costs_in
+from pyjama_metrics.ledger_rows import ALL_TOKENS
 from pyjama_metrics.needs import tmux_command
 from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.queries import agent_view, log_view
-from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, texts
+from pyjama_metrics.shares import share_in
+from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, texts, total
 from pyjama_metrics.tallies import histogram_of, model_views, phase_views, tool_view
 from pyjama_metrics.views import (
     AgentDetail,
@@ -47,7 +50,7 @@ def agent_detail(
     agent = dict(tables(state, "agents")).get(agent_id)
     if agent is None:
         return None
-    runs = [run_view(agent_id, run_id, run) for run_id, run in tables(agent, "runs")]
+    runs = [run_view(agent_id, run_id, run, overrides) for run_id, run in tables(agent, "runs")]
     tools = [(name, agent_tool_view(tool)) for name, tool in tables(agent, "tools")]
     family, costs = members(state, overrides), costs_in(agent, overrides)
     logs = [log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)]
@@ -74,7 +77,9 @@ def agent_detail(
     )
 
 
-def run_detail(state: Table, run_id: str, now_ms: int, recent: Recent | None = None) -> RunDetail | None:
+def run_detail(
+    state: Table, run_id: str, now_ms: int, recent: Recent | None = None, overrides: Overrides | None = None
+) -> RunDetail | None:
     """One run with the single executions that are remembered of it, or None where the state has no such run.
 
     The arguments are those of `agent_detail`.
@@ -86,7 +91,7 @@ def run_detail(state: Table, run_id: str, now_ms: int, recent: Recent | None = N
             rows = seen.rows if seen else ()
             tally = table_of(run, "tally")
             return RunDetail(
-                run=run_view(agent_id, run_id, run),
+                run=run_view(agent_id, run_id, run, overrides),
                 executions=[
                     ExecutionView(
                         start=row.start_ms,
@@ -106,8 +111,9 @@ def run_detail(state: Table, run_id: str, now_ms: int, recent: Recent | None = N
     return None
 
 
-def run_view(agent_id: str, run_id: str, run: Table) -> RunView:
-    """The view of one run."""
+def run_view(agent_id: str, run_id: str, run: Table, overrides: Overrides | None = None) -> RunView:
+    """The view of one run; ``overrides`` are prices of the user's own."""
+    share = share_in(run, overrides)
     origin, tally = table_of(run, "origin"), table_of(run, "tally")
     start, end = positive(run, "start-time"), positive(run, "end-time")
     success, error = count(tally, "success"), count(tally, "error")
@@ -128,15 +134,18 @@ def run_view(agent_id: str, run_id: str, run: Table) -> RunView:
         error=error,
         interrupted=count(tally, "interrupted"),
         success_rate=ratio(success, success + error),
+        tokens=total(share.counts[ALL_TOKENS]),
         steps=[step_view(step) for step in list_of(run, "steps") if isinstance(step, dict)],
         parent=text(origin, "parent"),
         source=text(origin, "source"),
+        project=project_of(origin) or None,
         host=text(origin, "host"),
         pid=positive(origin, "pid"),
         cwd=text(origin, "cwd"),
         labels=texts(origin, "labels"),
         tmux_pane=text(origin, "tmux-pane"),
         command=tmux_command(text(origin, "tmux-pane"), text(origin, "tmux")),
+        **share.cost.as_fields(),
     )
 
 

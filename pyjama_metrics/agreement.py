@@ -92,6 +92,18 @@ def _within_figures(state: State) -> Iterator[Comparison]:
         {name: _calls(part) for name, part in parts.items()},
         {name: _rows(part) for name, part in parts.items()},
     )
+    runs = [_rows(run) for agent in agents.values() for _, run in tables(agent, "runs")]
+    of_runs = {
+        f"runs and {kind}": _added([*runs, *(_rows({"ledger": rows}) for _, rows in tables(state, kind))])
+        for kind in ("projects", "hosts")
+    }
+    yield _compared(
+        "model calls of runs, and of those that left the file",
+        "the ledger of all",
+        "the sums of the runs",
+        {kind: _rows(state) for kind in of_runs},
+        of_runs,
+    )
     if not state["evicted"]["agents"]:
         yield _compared(
             "executions and model calls",

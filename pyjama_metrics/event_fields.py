@@ -5,7 +5,7 @@ Any program may write a journal, so nothing is taken for granted. What is no use
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -55,6 +55,31 @@ def origin_of(event: Event) -> dict[str, Any]:
     if event.get("spec") is not None:
         told["spec"] = _bounded(event["spec"])
     return told
+
+
+def told_of(origin: Mapping[str, Any], name: str) -> str | None:
+    """What a run's start told under a name of the user's own: a label, or else a field of its specification.
+
+    Args:
+        origin: as `origin_of` makes it, or as somebody made a state of it.
+        name: such as ``project``, ``label`` or ``task``.
+    """
+    labels, spec = origin.get("labels"), origin.get("spec")
+    value = labels.get(name) if isinstance(labels, dict) else None
+    if value is None and isinstance(spec, dict):
+        value = spec.get(name)
+    return None if value is None or isinstance(value, (dict, list)) else text_of(value)
+
+
+def project_of(origin: Mapping[str, Any]) -> str:
+    """The project of a run, by what its start told; "" where it told none."""
+    return told_of(origin, "project") or ""
+
+
+def host_of(origin: Mapping[str, Any]) -> str:
+    """The machine of a run, by what its start told; "" where it told none."""
+    host = origin.get("host")
+    return host if isinstance(host, str) else ""
 
 
 def _bounded(value: Any) -> Any:

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from pyjama_metrics import histogram, ledger_rows, roll_ups
+from pyjama_metrics import histogram, ledger_rows, origins, roll_ups
 from pyjama_metrics.corrections import rows_in
 from pyjama_metrics.event_fields import (
     ORIGIN,
@@ -335,7 +335,7 @@ class _Folding:
             self.agent(agent_id)  # its figures change; it was not there itself, so it was not seen
         for row in rows:
             minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
-            self.add(Charge(agent_id, minute, row.band, row.kind, row.model, row.phase, row.tool), row.amounts, 1)
+            self.add(Charge(agent_id, minute, row.band, row.kind, row.model, row.phase, row.tool, run_id), row.amounts, 1)
         self.log(event, agent_id, "correction", status="ok", run=run_id, message=event.get("reason"))
 
     def charge(self, request: Request, sign: int) -> None:
@@ -450,6 +450,7 @@ class _Folding:
 
     def add_charge(self, charge: Charge, amounts: list[int]) -> None:
         state, is_reported = self.state, charge.kind == REPORTED
+        key = ledger_rows.RowKey(charge.day, *charge[2:7])
         # An agent that was let go is only in the figures of all.
         agent = state["agents"].get(charge.agent)
         for part in (state,) if agent is None else (state, agent):
@@ -457,8 +458,10 @@ class _Folding:
             _add_to_row(part["models"], charge.model, amounts, is_reported)
             if charge.phase:
                 _add_to_row(part["phases"], charge.phase, amounts, is_reported)
-            day = charge.day if charge.day >= part["ledger-from"] else 0
-            ledger_rows.add(part["ledger"], ledger_rows.RowKey(day, *charge[2:]), amounts)
+            day = key.day if key.day >= part["ledger-from"] else 0
+            ledger_rows.add(part["ledger"], key._replace(day=day), amounts)
+        run = None if agent is None else agent["runs"].get(charge.run)
+        origins.charge(state, run, key, amounts)
         series, key = state["roll-ups"], ledger_rows.RowKey(0, charge.band, charge.kind, charge.model)
         for target in roll_ups.at(series, charge.minute_ms):
             roll_ups.add_requests(target, key, amounts, is_reported=is_reported)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyjama_metrics import pricing
 from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, REPORTED_MICROS, REQUESTS, RowKey, parsed
@@ -81,6 +81,7 @@ class Cost:
             "reported_requests": self.reported_requests,
             "unpriced_requests": self.unpriced_requests,
             "unpriced_models": list(self.unpriced_models),
+            "estimated_tokens": self.estimated_tokens,
             "reported_micros": self.reported_micros if self.reported_requests else None,
             "computed_micros": self.computed_micros if self.computed_requests else None,
             "cost_micros": self.total_micros,
@@ -88,6 +89,14 @@ class Cost:
 
 
 NOTHING = Cost()
+
+
+class PricedRow(NamedTuple):
+    """A row of a ledger, and what its calls cost."""
+
+    key: RowKey
+    counts: list[int]
+    cost: Cost
 
 
 def cost_of(rows: Iterable[tuple[RowKey, list[int]]], overrides: Overrides | None = None, time_ms: int | None = None) -> Cost:
@@ -119,15 +128,25 @@ def cost_of_usage(usage: Table, ledger: Cost) -> Cost:
         computed,
         ledger.computed_pico if computed else 0,
         ledger.unpriced,
-        count(usage, "estimated-tokens"),
+        count(usage, "estimated-tokens") if "estimated-tokens" in usage else ledger.estimated_tokens,
     )
 
 
 def costs_in(table: Table, overrides: Overrides | None = None, time_ms: int | None = None) -> Cost:
     """The cost of the whole ``ledger`` in a part of a state, and by model and phase, whatever wrote it."""
-    total, models, phases = NOTHING, dict[str, Cost](), dict[str, Cost]()
+    return costs_of(priced_rows(table, overrides, time_ms))
+
+
+def priced_rows(table: Table, overrides: Overrides | None = None, time_ms: int | None = None) -> Iterator[PricedRow]:
+    """The rows of the ``ledger`` in a part of a state, each with its cost."""
     for key, row in rows_of(table):
-        cost = _cost_of_row(key, row, overrides, time_ms)
+        yield PricedRow(key, row, _cost_of_row(key, row, overrides, time_ms))
+
+
+def costs_of(rows: Iterable[PricedRow]) -> Cost:
+    """The cost of rows together, and by model and phase."""
+    total, models, phases = NOTHING, dict[str, Cost](), dict[str, Cost]()
+    for key, _, cost in rows:
         total += cost
         models[key.model] = models.get(key.model, NOTHING) + cost
         if key.phase:
@@ -157,8 +176,6 @@ def _cost_of_row(key: RowKey, row: list[int], overrides: Overrides | None, time_
     requests, estimated = row[REQUESTS], row[_ESTIMATED]
     if key.kind == REPORTED:
         return Cost(requests, requests, row[REPORTED_MICROS], estimated_tokens=estimated)
-    if not any(row[ALL_TOKENS]):
-        return Cost(requests, computed_requests=requests)  # nothing was used, whatever it costs
     price = _price(key, overrides, time_ms)
     uncached, output, read, write, write_1h = row[ALL_TOKENS]
     tokens = Tokens(uncached, output, read, write, write_1h)

@@ -8,8 +8,10 @@ row is exactly the sum of their costs.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pyjama_metrics.state_fields import counts_of
 
 COLUMNS = (
     "requests",
@@ -58,12 +60,8 @@ def parsed(key: str) -> RowKey | None:
 
 def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
     """Add amounts to a row, in place; less than nothing where a call is charged elsewhere now. A row of nothing is none."""
-    text = key.text
+    text = _place(ledger, key, amounts)
     row = ledger.get(text)
-    if row is None and amounts[REQUESTS] <= 0:
-        # What is taken away was counted: if not in a row of its own, in one of those that were added up.
-        text = next((coarser for each in _coarser(key) if (coarser := each.text) in ledger), text)
-        row = ledger.get(text)
     if row is None:
         row = ledger[text] = [0] * len(COLUMNS)
     # Of an agent that left the file and came back the row may not have what is taken away.
@@ -72,7 +70,44 @@ def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
         del ledger[text]
 
 
-def bound(ledger: Ledger, from_day: int, most: int) -> int:
+def holds(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> bool:
+    """Whether `add` changes a row by all of the amounts: what is taken away must have been counted there."""
+    if amounts[REQUESTS] > 0 and min(amounts) >= 0:
+        return True
+    row = ledger.get(_place(ledger, key, amounts))
+    return row is not None and all(before + amount >= 0 for before, amount in zip(row, amounts, strict=True))
+
+
+def take(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> list[int]:
+    """As `add`, of a row that does not have all that is to be taken away: what it had not is the answer."""
+    text = _place(ledger, key, amounts)
+    sums = [before + amount for before, amount in zip(ledger.get(text) or [0] * len(COLUMNS), amounts, strict=True)]
+    ledger[text] = [max(0, count) for count in sums]
+    if not any(ledger[text]):
+        del ledger[text]
+    return [min(0, count) for count in sums]
+
+
+def _place(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> str:
+    """The row to which amounts are to be added."""
+    text = key.text
+    if amounts[REQUESTS] > 0 or text in ledger:
+        return text
+    # What is taken away was counted: if not in a row of its own, in one of those that were added up.
+    return next((coarser for each in _coarser(key) if (coarser := each.text) in ledger), text)
+
+
+def without_details(ledger: Mapping[str, Any]) -> Ledger:
+    """The rows without phase and tool, of which no price depends; what is none of ours is left out."""
+    rows: Ledger = {}
+    for text, row in ledger.items():
+        key = parsed(text)
+        if key is not None and isinstance(row, list):
+            add(rows, key._replace(phase="", tool=""), counts_of(row, len(COLUMNS)))
+    return rows
+
+
+def bound(ledger: Ledger, from_day: int, most: int, *, days_last: bool = False) -> int:
     """Add rows up, in place, until there are at most so many: first the oldest days, then the phases and tools of the smallest
     rows, then their models.
 
@@ -80,6 +115,7 @@ def bound(ledger: Ledger, from_day: int, most: int) -> int:
         ledger: changed.
         from_day: the first day that is kept apart.
         most: rows; it is reached unless it is absurdly small.
+        days_last: give up phases and tools first, on which no price depends, and days after them.
 
     Returns:
         The first day that is kept apart from now on: what is of days before belongs into day 0.
@@ -87,6 +123,8 @@ def bound(ledger: Ledger, from_day: int, most: int) -> int:
     if len(ledger) <= most:
         return from_day
     keys = {text: key for text in ledger if (key := parsed(text)) is not None}
+    if days_last:
+        _coarsen(ledger, keys, most, 0)
     days = sorted({key.day for key in keys.values()} - {0})
     while len(ledger) > most and len(days) > 1:
         day = days.pop(0)
@@ -94,11 +132,15 @@ def bound(ledger: Ledger, from_day: int, most: int) -> int:
         for text in [text for text, key in keys.items() if key.day == day]:
             _move(ledger, keys, text, keys[text]._replace(day=0))
     for level in range(2):
-        for text in sorted(keys, key=lambda text: (ledger[text][REQUESTS], text)):
-            if len(ledger) <= most:
-                return from_day
-            _move(ledger, keys, text, _coarser(keys[text])[level])
+        _coarsen(ledger, keys, most, level)
     return from_day
+
+
+def _coarsen(ledger: Ledger, keys: dict[str, RowKey], most: int, level: int) -> None:
+    for text in sorted(keys, key=lambda text: (ledger[text][REQUESTS], text)):
+        if len(ledger) <= most:
+            return
+        _move(ledger, keys, text, _coarser(keys[text])[level])
 
 
 def _move(ledger: Ledger, keys: dict[str, RowKey], text: str, to: RowKey) -> None:

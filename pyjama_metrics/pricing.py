@@ -266,6 +266,11 @@ def _price(five: list[int | None], tiers: tuple[Tier, ...] = ()) -> Price:
     return Price(uncached, output, read, write_5m, write_1h, tiers)
 
 
+def date_of(day: int) -> str:
+    """The date of a number of days since 1970, such as ``2024-02-03``; of one that no calendar has, the last that it has."""
+    return date.fromordinal(min(day + _FIRST_DAY, date.max.toordinal())).isoformat()
+
+
 def _midnight(day: str) -> int:
     return (date.fromisoformat(day).toordinal() - _FIRST_DAY) * _DAY_MS
 

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyjama_metrics import shares
 from pyjama_metrics.activity import today_view
 from pyjama_metrics.events import OUTCOMES, TOKENS
 from pyjama_metrics.families import Member, member, members, subtrees
-from pyjama_metrics.ledger import Cost, cost_of_usage, costs_in
+from pyjama_metrics.ledger import Cost, PricedRow, cost_of_usage, costs_in, costs_of, priced_rows
 from pyjama_metrics.needs import failing_of, in_order, needs, needs_of
 from pyjama_metrics.pricing import Overrides, overrides_at_run_time
+from pyjama_metrics.shares import Origins
 from pyjama_metrics.state import new_agent
 from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, total
 from pyjama_metrics.statuses import OPEN, URGENCY
@@ -70,7 +72,7 @@ def dashboard(
     }
     return Dashboard(
         agents=dict(sorted(agents.items(), key=lambda item: _urgency(item[0], item[1].status, item[1].last_seen))),
-        metrics=metrics_view(state, costs_in(state, overrides)),
+        metrics=metrics_view(state, list(priced_rows(state, overrides)), shares.origins_in(state, overrides)),
         recent_logs=[log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)],
         overview=overview(agent.status for agent in agents.values()),
         needs=needs(state, now_ms, recent),
@@ -97,7 +99,8 @@ class DashboardRows:
         self._agents: dict[str, _KeptAgent] = {}
         self._rows: dict[str, dict[str, tuple[Any, Any]]] = {}
         self._parts: dict[str, tuple[Any, Any]] = {}
-        self._costs: tuple[Any, Cost] | None = None
+        self._ledger: tuple[Any, list[PricedRow], Cost] | None = None
+        self._origins: tuple[Any, Origins] | None = None
         self._prices: tuple[Overrides | None, Overrides | None] = None, None
 
     def document(
@@ -113,16 +116,18 @@ class DashboardRows:
         prices = overrides, overrides_at_run_time()
         if prices != self._prices:
             self._prices = prices
-            self._agents, self._rows, self._parts, self._costs = {}, {}, {}, None
+            self._agents, self._rows, self._parts, self._ledger, self._origins = {}, {}, {}, None, None
         agents = self._agents = self._renewed_agents(state, recent, overrides)
         rows = {name: agent.row for name, agent in agents.items()}
         tools = self._renewed_rows("tools", tables(state, "tools"), tool_view)
         logs = [(text(entry, "id") or "", entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)]
         quarters = table_of(state, "roll-ups").get("quarters")
         ledger = state.get("ledger")
-        if self._costs is None or self._costs[0] != ledger:
-            self._costs = ledger, costs_in(state, overrides)
-        costs = self._costs[1]
+        if self._ledger is None or self._ledger[0] != ledger:
+            found = list(priced_rows(state, overrides))
+            self._ledger = ledger, found, costs_of(found)
+        _, priced, costs = self._ledger
+        origins = self._renewed_origins(state, overrides)
         return {
             "agents": dict(sorted(rows.items(), key=lambda item: _urgency(item[0], item[1]["status"], item[1]["last-seen"]))),
             "metrics": {
@@ -134,6 +139,12 @@ class DashboardRows:
                 ),
                 "models": self._part("models", (state.get("models"), ledger), lambda: model_views(state, costs)),
                 "phases": self._part("phases", (state.get("phases"), ledger), lambda: phase_views(state, costs)),
+                "tool-usage": self._part(
+                    "tool-usage", ledger, lambda: shares.most_tokens_first(shares.by(priced, shares.tool_of))
+                ),
+                "projects": self._part("projects", origins.projects, lambda: shares.most_tokens_first(origins.projects)),
+                "hosts": self._part("hosts", origins.hosts, lambda: shares.most_tokens_first(origins.hosts)),
+                "days": self._part("days", ledger, lambda: shares.latest_first(shares.by(priced, shares.day_of))),
             },
             "recent-logs": [row for _, row in self._renewed_rows("logs", logs, log_view)],
             "overview": as_json(overview(row["status"] for row in rows.values())),
@@ -152,9 +163,8 @@ class DashboardRows:
         for name, agent in found:
             known, source, failing = self._agents.get(name), _source_of(agent), failing_of(name, agent, recent)
             if known is None or known.source != source or known.failing != failing:
-                known = _KeptAgent(
-                    source, failing, member(agent, costs_in(agent, overrides)), needs_of(name, agent, failing), None, None, {}
-                )
+                costs, origins = costs_in(agent, overrides), shares.origins_of_runs(agent, overrides)
+                known = _KeptAgent(source, failing, member(agent, costs), origins, needs_of(name, agent, failing), None, None, {})
             kept[name] = known
         families = subtrees({name: agent.member for name, agent in kept.items()})
         for name, agent in found:
@@ -163,6 +173,14 @@ class DashboardRows:
                 row = as_json(agent_view(agent, spark, subtree, cost=known.member.cost))
                 kept[name] = known._replace(spark=spark, subtree=subtree, row=row)
         return kept
+
+    def _renewed_origins(self, state: Table, overrides: Overrides | None) -> Origins:
+        parts = [agent.origins for agent in self._agents.values()]
+        source = parts, state.get("projects"), state.get("hosts")
+        # Most parts are the very objects of the last time, so that this comparison is fast; to add five hundred up is not.
+        if self._origins is None or self._origins[0] != source:
+            self._origins = source, shares.summed([*parts, shares.origins_of_others(state, overrides)])
+        return self._origins[1]
 
     def _renewed_rows(
         self, what: str, sources: Sequence[tuple[str, Table]], view: Callable[[Table], Any]
@@ -191,6 +209,7 @@ class _KeptAgent(NamedTuple):
     source: tuple[Any, ...]
     failing: Failing | None
     member: Member
+    origins: Origins
     needs: list[NeedView]
     spark: Spark | None
     subtree: SubtreeView | None

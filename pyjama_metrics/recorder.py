@@ -363,6 +363,9 @@ def record_llm_usage(
     cost_usd: float | None = None,
     request_id: object = None,
     source: str = "actual",
+    prompt: str | int | None = None,
+    answer: str | int | None = None,
+    estimate: bool = False,
     run: str | None = None,
     time_ms: int | None = None,
 ) -> None:
@@ -382,6 +385,11 @@ def record_llm_usage(
         request_id: the provider's id of the call. Calls of one id count once, whoever records them and however often: the best
             figures that anybody recorded, for whoever recorded the call first.
         source: ``actual`` or ``estimated`` token counts.
+        prompt: what was sent, whole, as a text or as its number of characters; only looked at with ``estimate``.
+        answer: what came back, in the same way.
+        estimate: where no input tokens, cached ones included, are given, estimate them from the prompt (four characters a token);
+            where no output tokens are given, from the answer (the same, times 1.5). The texts are not kept. What was estimated is
+            told as ``estimated``, and a call of the same ``request_id`` with counted tokens is better.
         run: run id.
         time_ms: when it ended.
 
@@ -397,6 +405,8 @@ def record_llm_usage(
     counts = {name: _tokens(value) for name, value in given.items()}
     dollars = _number(cost_usd, events.MAX_COST_USD)
     wrong = None in counts.values() or (cost_usd is not None and dollars is None)
+    estimated = _estimates(counts, prompt, answer) if estimate is True else {}
+    counts |= estimated
     fields: dict[str, object] = {
         "model": events.text_of(model),
         **{name: count or 0 for name, count in counts.items()},
@@ -404,10 +414,24 @@ def record_llm_usage(
         "tool": _text(tool, events.MAX_NAME),
         "cost-micros": None if dollars is None else round(dollars * 1_000_000),
         "request-id": _text(request_id, events.MAX_LABEL),
-        "tokens-are": "estimated" if isinstance(source, str) and source == "estimated" else "actual",
-        "invalid": True if wrong else None,
+        "tokens-are": "estimated" if estimated or (isinstance(source, str) and source == "estimated") else "actual",
+        "invalid": True if wrong or None in estimated.values() else None,
     }
     _record("llm", agent_id, fields, run, time_ms)
+
+
+def _estimates(counts: dict[str, int | None], prompt: object, answer: object) -> dict[str, int | None]:
+    """Estimates of the tokens of which no count tells; None for what cannot be estimated."""
+    from pyjama_metrics import estimates  # asked for by few
+
+    made: dict[str, int | None] = {}
+    if prompt is not None and not any(count for name, count in counts.items() if name != "output-tokens"):
+        characters = estimates.characters_of(prompt)
+        made["input-tokens"] = None if characters is None else estimates.input_tokens(characters)
+    if answer is not None and not counts["output-tokens"]:
+        characters = estimates.characters_of(answer)
+        made["output-tokens"] = None if characters is None else estimates.output_tokens(characters)
+    return made
 
 
 def _tokens(value: object) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pyjama_metrics import histogram, ledger_rows, roll_ups
+from pyjama_metrics import histogram, ledger_rows, origins, roll_ups
 from pyjama_metrics.state import Agent, State, new_agent, new_run, new_state, new_tally
 from pyjama_metrics.statuses import OPEN
 
@@ -30,6 +30,12 @@ MAX_LEDGER_ROWS = 1_000
 """Rows kept of the ledger of all agents. Beyond that the oldest days are added up, then the smallest rows."""
 MAX_AGENT_LEDGER_ROWS = 64
 """The same of one agent."""
+MAX_RUN_LEDGER_ROWS = 12
+"""The same of one run, of which first phases and tools are added up: most runs call one or two models."""
+MAX_ORIGINS = 50
+"""Projects, and hosts, kept apart for the runs that left; those of the runs that are in the file are all told."""
+MAX_ORIGIN_LEDGER_ROWS = 24
+"""Rows kept of each of them."""
 MAX_ROLES = 50
 """Roles whose messages are counted, of one agent and of all."""
 MAX_FINISHED_RUNS = 5
@@ -63,6 +69,9 @@ def retain(state: State, now_ms: int) -> bool:
         _drop(agent["models"], MAX_AGENT_MODELS)
         _drop(agent["phases"], MAX_AGENT_MODELS)
         agent["ledger-from"] = ledger_rows.bound(agent["ledger"], agent["ledger-from"], MAX_AGENT_LEDGER_ROWS)
+        for run in agent["runs"].values():
+            if len(run["ledger"]) > MAX_RUN_LEDGER_ROWS:
+                run["ledger-from"] = ledger_rows.bound(run["ledger"], run["ledger-from"], MAX_RUN_LEDGER_ROWS, days_last=True)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
     _retain_histograms(state)
@@ -72,6 +81,8 @@ def retain(state: State, now_ms: int) -> bool:
     state["evicted"]["models"] += _drop(state["models"], MAX_MODELS)
     _drop(state["phases"], MAX_MODELS)
     state["ledger-from"] = ledger_rows.bound(state["ledger"], state["ledger-from"], MAX_LEDGER_ROWS)
+    origins.bound(state["projects"], origins.OTHER_PROJECTS, MAX_ORIGINS, MAX_ORIGIN_LEDGER_ROWS)
+    origins.bound(state["hosts"], origins.OTHER_HOSTS, MAX_ORIGINS, MAX_ORIGIN_LEDGER_ROWS)
     _drop(state["messages"], MAX_ROLES)
     return bool(sum(state["evicted"].values()) > before)
 
@@ -87,7 +98,10 @@ def cleared(state: State) -> State:
         if open_runs:
             kept = cast(dict[str, Any], empty["agents"].setdefault(name, new_agent()))
             kept |= {key: value for key, value in agent.items() if key in _IDENTITY}
-            kept["runs"] = {run_id: {**new_run(), **run, "tally": new_tally()} for run_id, run in open_runs.items()}
+            kept["runs"] = {
+                run_id: {**new_run(), **run, "tally": new_tally(), "ledger": {}, "ledger-from": 0}
+                for run_id, run in open_runs.items()
+            }
             # So that the runs that end later are some of those that began.
             kept["run-counts"]["started"] = len(open_runs)
             empty["runs"]["started"] += len(open_runs)
@@ -106,7 +120,7 @@ def _retain_runs(state: State, agent: Agent) -> None:
     kept = [name for name in by_age if is_open[name]][:MAX_OPEN_RUNS]
     kept += [name for name in by_age if not is_open[name]][:MAX_FINISHED_RUNS]
     for name in set(by_age) - set(kept):
-        del agent["runs"][name]
+        origins.leave(state, agent["runs"].pop(name))
         state["evicted"]["runs"] += 1
 
 
@@ -118,7 +132,7 @@ def _retain_earlier_runs(state: State) -> None:
             earlier += [(seen, agent_id, run_id) for seen, run_id in sorted(finished)[:-1]]
     earlier.sort(reverse=True)
     for _, agent_id, run_id in earlier[MAX_EARLIER_RUNS:]:
-        del state["agents"][agent_id]["runs"][run_id]
+        origins.leave(state, state["agents"][agent_id]["runs"].pop(run_id))
         state["evicted"]["runs"] += 1
 
 
@@ -150,7 +164,8 @@ def _retain_agents(state: State, now_ms: int) -> None:
     for name in leaving:
         state["evicted"]["agents"] += 1
         state["evicted"]["executions"] += agents[name]["count"]
-        del agents[name]
+        for run in agents.pop(name)["runs"].values():
+            origins.leave(state, run)
 
 
 def _drop(rows: dict[str, Any], limit: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, cast
 
 from pyjama_metrics.events import FORMAT
 from pyjama_metrics.histogram import Histogram, empty
-from pyjama_metrics.ledger_rows import COLUMNS, Ledger, parsed
+from pyjama_metrics.ledger_rows import COLUMNS, Ledger, parsed, without_details
 from pyjama_metrics.roll_ups import RollUps, new_roll_ups, new_slice
 from pyjama_metrics.state_fields import time_key
 
@@ -80,6 +80,8 @@ Run = TypedDict(
         "waiting-reason": str | None,
         "unknown-since": int | None,
         "tally": Tally,
+        "ledger": Ledger,
+        "ledger-from": int,
         "steps": list[Step],
         "origin": dict[str, Any],
     },
@@ -155,6 +157,8 @@ State = TypedDict(
         "phases": dict[str, Usage],
         "ledger": Ledger,
         "ledger-from": int,
+        "projects": dict[str, Ledger],
+        "hosts": dict[str, Ledger],
         "messages": dict[str, int],
         "errors": int,
         "roll-ups": RollUps,
@@ -218,6 +222,8 @@ def new_run() -> Run:
         "waiting-reason": None,
         "unknown-since": None,
         "tally": new_tally(),
+        "ledger": {},
+        "ledger-from": 0,
         "steps": [],
         "origin": {},
     }
@@ -286,6 +292,8 @@ def new_state() -> State:
         "phases": {},
         "ledger": {},
         "ledger-from": 0,
+        "projects": {},
+        "hosts": {},
         "messages": {},
         "errors": 0,
         "roll-ups": new_roll_ups(),
@@ -308,15 +316,20 @@ def accepted(value: object, *, thorough: bool) -> State | None:
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT or not value.keys() >= _ESSENTIAL:
         return None
-    state = cast(State, value)
-    return state if _fits(value, _NEW_STATE) and (not thorough or all(_rows_fit(state))) else None
+    state, has_origins = cast(State, value), "projects" in value or "hosts" in value
+    if not _fits(value, _NEW_STATE):
+        return None
+    if not has_origins and (rows := without_details(state["ledger"])):
+        # An older version counted them, and no run of it knew of its calls.
+        state["projects"], state["hosts"] = {"": rows}, {"": copy.deepcopy(rows)}
+    return state if not thorough or all(_rows_fit(state)) else None
 
 
 def _rows_fit(state: State) -> Iterator[bool]:
     for agent in state["agents"].values():
         yield _fits(agent, _NEW_AGENT) and _fits(agent["tokens"], _NEW_USAGE) and _fits(agent["run-counts"], _NEW_COUNTS)
         for run in agent["runs"].values():
-            yield _fits(run, _NEW_RUN) and _fits(run["tally"], _NEW_TALLY)
+            yield _fits(run, _NEW_RUN) and _fits(run["tally"], _NEW_TALLY) and _is_ledger(run["ledger"])
             yield from (_fits(step, _NEW_STEP) for step in run["steps"])
         yield from (_tool_fits(tool) for tool in agent["tools"].values())
         yield from (_fits(usage, _NEW_USAGE) for usage in [*agent["models"].values(), *agent["phases"].values()])
@@ -326,6 +339,8 @@ def _rows_fit(state: State) -> Iterator[bool]:
     for series in (state["roll-ups"]["minutes"], state["roll-ups"]["quarters"]):
         yield from (time_key(key) is not None and _is_slice(each) for key, each in series.items())
     yield _is_ledger(state["ledger"])
+    for ledger in [*state["projects"].values(), *state["hosts"].values()]:
+        yield type(ledger) is dict and _is_ledger(ledger)
     yield from (_fits(usage, _NEW_USAGE) for usage in [state["tokens"], *state["models"].values(), *state["phases"].values()])
     yield from (_fits(position, {"offset": 0, "lines": 0}) for position in state["journals"].values())
     yield from (_fits(entry, {"timestamp": 0, "id": ""}) and entry["id"][-1:].isdigit() for entry in state["recent-logs"])

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pyjama_metrics import shares
 from pyjama_metrics.events import TOKENS
 from pyjama_metrics.histogram import LARGEST_MS, SMALLEST_MS, Histogram, bucket_of, quantiles
-from pyjama_metrics.ledger import NOTHING, Cost, cost_of_usage
+from pyjama_metrics.ledger import NOTHING, Cost, PricedRow, cost_of_usage, costs_of
+from pyjama_metrics.shares import NO_ORIGINS, Origins
 from pyjama_metrics.state_fields import Table, count, number, positive, ratio, table_of, tables, total
 from pyjama_metrics.views import MetricsView, RunsView, ToolView, UsageView
 
 _BUCKETS = frozenset(str(k) for k in range(bucket_of(SMALLEST_MS), bucket_of(LARGEST_MS) + 1))
 
 
-def metrics_view(state: Table, costs: Cost = NOTHING) -> MetricsView:
-    """The figures of a whole state that belong to no single agent, with the costs in its ledger."""
+def metrics_view(state: Table, rows: Sequence[PricedRow] = (), origins: Origins = NO_ORIGINS) -> MetricsView:
+    """The figures of a whole state that belong to no single agent.
+
+    Args:
+        state: a parsed ``metrics.json``.
+        rows: those of its ledger, priced.
+        origins: all of its model calls by project and by host.
+    """
+    costs = costs_of(rows)
     tools = ((name, tool_view(tool)) for name, tool in tables(state, "tools"))
     return MetricsView(
         global_=tool_view(table_of(state, "global")),
@@ -24,6 +33,10 @@ def metrics_view(state: Table, costs: Cost = NOTHING) -> MetricsView:
         tokens=usage_view(table_of(state, "tokens"), costs),
         models=model_views(state, costs),
         phases=phase_views(state, costs),
+        tool_usage=shares.most_tokens_first(shares.by(rows, shares.tool_of)),
+        projects=shares.most_tokens_first(origins.projects),
+        hosts=shares.most_tokens_first(origins.hosts),
+        days=shares.latest_first(shares.by(rows, shares.day_of)),
     )
 
 
@@ -99,7 +112,6 @@ def usage_view(usage: Table, ledger: Cost = NOTHING, model: str | None = None) -
         cache_write_tokens=kinds[3],
         cache_write_1h_tokens=kinds[4],
         total_tokens=total(kinds),
-        estimated_tokens=count(usage, "estimated-tokens"),
         **cost.as_fields(),
     )
 

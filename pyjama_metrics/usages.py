@@ -76,6 +76,7 @@ class Charge(NamedTuple):
     model: str
     phase: str
     tool: str
+    run: str
 
     @property
     def day(self) -> int:
@@ -137,8 +138,8 @@ def request_id_of(event: Event) -> str | None:
 
 def charge_of(request: Request) -> Charge:
     """Where a request counts."""
-    (time, agent, _, phase, tool), figures = request
-    return Charge(agent, time - time % 60_000, figures.band, figures.kind, figures.model, phase, tool)
+    (time, agent, run, phase, tool), figures = request
+    return Charge(agent, time - time % 60_000, figures.band, figures.kind, figures.model, phase, tool, run)
 
 
 def amounts_of(request: Request) -> tuple[int, ...]:

@@ -57,6 +57,7 @@ class CostView:
     reported_requests: int = field(metadata=says("Model calls whose source told the cost"))
     unpriced_requests: int = field(metadata=says("Model calls whose cost is not known: it is not in any sum"))
     unpriced_models: list[str] = field(metadata=says("Models of the calls whose cost is not known"))
+    estimated_tokens: int = field(metadata=says("How many of the tokens are an estimate, not the provider's count"))
     reported_micros: int | None = field(
         metadata=says("Cost that the sources told, in millionths of a dollar; none if none told any")
     )
@@ -78,7 +79,6 @@ class UsageView(CostView):
     cache_write_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for its usual time"))
     cache_write_1h_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for an hour"))
     total_tokens: int = field(metadata=says("Sum of the five kinds of tokens"))
-    estimated_tokens: int = field(metadata=says("How many of the tokens are an estimate, not the provider's count"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,24 @@ class MetricsView:
     tokens: UsageView = field(metadata=says("Model calls of all agents"))
     models: dict[str, UsageView] = field(metadata=says("Model calls by model, most tokens first"))
     phases: dict[str, UsageView] = field(metadata=says("Model calls by phase of the work, most tokens first"))
+    tool_usage: dict[str, UsageView] = field(
+        metadata=says(
+            "Model calls by the tool on whose behalf they were made, most tokens first; those of none under an empty name"
+        )
+    )
+    projects: dict[str, UsageView] = field(
+        metadata=says("Model calls by the project of their run, most tokens first; those of none under an empty name")
+    )
+    hosts: dict[str, UsageView] = field(
+        metadata=says(
+            "Model calls by the machine of their run, most tokens first; those of which it is not known under an empty name"
+        )
+    )
+    days: dict[str, UsageView] = field(
+        metadata=says(
+            "Model calls by day in UTC, such as 2024-02-03, latest first; those of days no longer told apart under an empty name"
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +268,7 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunView:
+class RunView(CostView):
     """One run of an agent."""
 
     id: str = field(metadata=says("Name of the run"))
@@ -268,9 +286,11 @@ class RunView:
     error: int = field(metadata=says("Tool executions that failed"))
     interrupted: int = field(metadata=says("Tool executions that somebody stopped; they are not in count"))
     success_rate: float | None = field(metadata=says("success / (success + error) of tools, from 0 to 1"))
+    tokens: int = field(metadata=says("Tokens of all kinds"))
     steps: list[StepView] = field(metadata=says("Steps of the workflow, in its order"))
     parent: str | None = field(metadata=says("Run that started this one"))
     source: str | None = field(metadata=says("How it was recorded: python, shell, an integration"))
+    project: str | None = field(metadata=says("Project, as a label or the task of its start tells it"))
     host: str | None = field(metadata=says("Machine"))
     pid: int | None = field(metadata=says("Process, on its machine"))
     cwd: str | None = field(metadata=says("Folder in which it began"))

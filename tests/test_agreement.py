@@ -106,10 +106,11 @@ def test_a_figure_that_is_not_what_it_was_is_found_and_told(home: Path) -> None:
     (home / "metrics.json").write_text(json.dumps(state))
     assert set(differing(home)) == {
         "model calls: their totals, the rows of the ledger",
+        "model calls of runs, and of those that left the file: the ledger of all, the sums of the runs",
         "days of model calls: the figures, the history",
     }
     kinds = [problem.kind for problem in check(Hub(str(home)), deep=True)]
-    assert kinds.count("sums-differ") == 2
+    assert kinds.count("sums-differ") == 3
     told = pyjama("doctor", "--deep")
     assert (told.returncode, "differ" in told.stdout) == (1, True)
     assert pyjama("doctor").returncode == 0
@@ -132,4 +133,4 @@ def test_without_a_history_the_figures_are_compared_alone(home: Path, monkeypatc
     monkeypatch.setenv("PYJAMA_HISTORY", "0")
     leave_journal(home, "w-2-a", tool(now_ms(), "a"))
     assert differing(home) == {}
-    assert len(agreement.compare(Hub(str(home)))) == 2
+    assert len(agreement.compare(Hub(str(home)))) == 3

@@ -76,6 +76,21 @@ def test_a_row_is_new_when_the_memory_has_more() -> None:
     assert [need["error"] for need in later["needs"] if need["kind"] == "repeating"] == [4]
 
 
+def test_projects_and_hosts_are_told_anew_when_a_run_left_or_was_charged() -> None:
+    """And are the same objects where neither happened."""
+    rows = DashboardRows()
+    state = full_state()
+    state["projects"] = state["hosts"] = {"site": {"1|0|reported|m||": [1, 2, 0, 0, 0, 0, 0, 5]}}
+    first = shown(rows, parsed(state))["metrics"]
+    state["agents"]["late"]["errors"] += 1
+    second = shown(rows, parsed(state))["metrics"]
+    assert (second["projects"] is first["projects"], second["hosts"] is first["hosts"]) == (True, True)
+    state["projects"]["site"]["1|0|reported|m||"][7] += 1
+    assert shown(rows, parsed(state))["metrics"]["projects"]["site"]["cost-micros"] == 6
+    state["agents"]["a"]["runs"][RUN]["origin"]["labels"]["project"] = "site"
+    assert shown(rows, parsed(state))["metrics"]["projects"]["site"]["requests"] == 2
+
+
 def test_agents_tools_and_log_entries_that_left_are_gone() -> None:
     """Nothing is kept for longer than one state: a server lives for months."""
     rows = DashboardRows()

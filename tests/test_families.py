@@ -34,7 +34,7 @@ def test_a_subtree_sums_what_its_agents_count() -> None:
     """One that was priced and one that was not: the cost is that of the priced one, and says of how many calls."""
     below = subtrees(members(full_state()))
     parts = {"priced_requests": 1, "reported_requests": 1, "unpriced_requests": 1, "unpriced_models": ["free"]}
-    costs = {"reported_micros": 9, "computed_micros": None, "cost_micros": 9}
+    costs = {"reported_micros": 9, "computed_micros": None, "cost_micros": 9, "estimated_tokens": 0}
     sums = {"agents": 2, "count": 5, "error": 4, "errors": 4, "tokens": 41, "requests": 2}
     assert below == {"boss": SubtreeView(**sums, **parts, **costs)}  # type: ignore[arg-type]
 

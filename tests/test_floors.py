@@ -17,7 +17,7 @@ PACKAGE = "pyjama_metrics"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 FLOORS = (
-    ("words", ("version", "errors", "events", "problems", "settings", "price_table", "pricing")),
+    ("words", ("version", "errors", "events", "problems", "settings", "price_table", "pricing", "estimates")),
     (
         "pure",
         (
@@ -45,6 +45,8 @@ FLOORS = (
             "ledger_rows",
             "ledger",
             "corrections",
+            "origins",
+            "shares",
         ),
     ),
     ("storage", ("storage", "storage.*")),

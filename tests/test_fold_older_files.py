@@ -58,6 +58,8 @@ def test_an_older_file_is_a_state_with_nothing_in_what_it_did_not_know() -> None
     agent = state["agents"]["planner"]
     assert (agent.pop("models"), agent.pop("phases"), agent["tools"]["read"].pop("histogram")["n"]) == ({}, {}, 0)
     assert (state.pop("ledger"), state.pop("ledger-from"), agent.pop("ledger"), agent.pop("ledger-from")) == ({}, 0, {}, 0)
+    assert (state.pop("projects"), state.pop("hosts")) == ({}, {})
+    assert [(run.pop("ledger"), run.pop("ledger-from")) for run in agent["runs"].values()] == [({}, 0)] * len(agent["runs"])
     sums = [agent["tokens"], state["tokens"], *state["models"].values(), *state["phases"].values()]
     assert {usage.pop("cache-write-1h-tokens") for usage in sums} == {0}
     assert state == older

@@ -54,8 +54,8 @@ def expected(calls: list[dict[str, Any]]) -> Cost:
         pico = None if found is None else pricing.cost_pico(tokens, found.price)
         if call["cost_micros"] is not None:
             total += Cost(1, reported_requests=1, reported_micros=call["cost_micros"])
-        elif pico is not None or not tokens.total_input + tokens.output:
-            total += Cost(1, computed_requests=1, computed_pico=pico or 0)
+        elif pico is not None:
+            total += Cost(1, computed_requests=1, computed_pico=pico)
         else:
             total += Cost(1, unpriced=frozenset({call["model"]}))
     return total

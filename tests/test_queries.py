@@ -209,6 +209,7 @@ def test_a_log_entry_that_is_none_is_passed_over_and_what_is_no_text_is_not_show
 
 
 COST_OF_ONE = {"priced-requests": 1, "reported-requests": 1, "reported-micros": 9, "computed-micros": None, "cost-micros": 9}
+COST_OF_ONE["estimated-tokens"] = 0
 
 
 def test_what_the_fold_writes_is_what_the_view_reads() -> None:
@@ -296,7 +297,8 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
             *(retention.MAX_AGENTS, days, retention.MAX_OPEN_AGENTS),
             *(retention.MAX_FINISHED_RUNS, retention.MAX_OPEN_RUNS, retention.MAX_EARLIER_RUNS, MAX_LABELS, MAX_STEPS),
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, retention.MAX_AGENT_MODELS),
-            *(retention.MAX_LEDGER_ROWS, retention.MAX_AGENT_LEDGER_ROWS),
+            *(retention.MAX_LEDGER_ROWS, retention.MAX_AGENT_LEDGER_ROWS, retention.MAX_RUN_LEDGER_ROWS),
+            *(retention.MAX_ORIGINS, retention.MAX_ORIGIN_LEDGER_ROWS),
             *(retention.MAX_ROLES, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )

@@ -38,7 +38,8 @@ def test_names_in_json_are_kebab_case_and_names_that_users_gave_stay() -> None:
         "updated",
         "now",
     }
-    assert set(view["metrics"]) == {"global", "tools", "runs", "tokens", "models", "phases"}
+    metrics = {"global", "tools", "runs", "tokens", "models", "phases", "tool-usage", "projects", "hosts", "days"}
+    assert set(view["metrics"]) == metrics
 
 
 def test_an_error_is_a_number_and_a_message_its_text() -> None:

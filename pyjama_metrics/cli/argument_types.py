@@ -35,12 +35,25 @@ def whole_number(low: int, high: int, what: str) -> Callable[[str], int]:
 
 port = whole_number(0, 65535, "a port")
 tokens = whole_number(0, MAX_COUNT, "a number of tokens")
+characters = whole_number(0, MAX_COUNT, "a number of characters")
 process_id = whole_number(1, 2**31 - 1, "a process id")
 
 
 def duration_ms(text: str) -> float:
     """A length of time in milliseconds."""
     return _measure(text, MAX_DURATION_MS, "a duration in milliseconds", "45.2")
+
+
+def characters_in(path: str) -> int:
+    """The name of a text file, for the number of its characters; what is not UTF-8 counts as one where it stands."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            return sum(map(len, iter(lambda: file.read(1 << 16), "")))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise argparse.ArgumentTypeError(
+            f"{path!r} cannot be read ({reason}): give a file with the text, or /dev/stdin, or the number of its characters"
+        ) from None
 
 
 def seconds(text: str) -> float:

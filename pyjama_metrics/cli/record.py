@@ -29,6 +29,7 @@ examples:
   pyjama-metrics record waiting nightly "for the lock of the archive"
   pyjama-metrics record complete nightly --run "$run"
   pyjama-metrics record llm nightly some-model --input-tokens 1200 --output-tokens 300
+  pyjama-metrics record llm nightly some-model --estimate-prompt prompt.txt --estimate-answer answer.txt
   pyjama-metrics run -- sh -c 'pyjama-metrics record tool - compile'
 """
 
@@ -317,6 +318,22 @@ def _llm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cost-usd", type=argument_types.dollars, metavar="D", help="what the call cost, in dollars")
     parser.add_argument("--request-id", type=argument_types.name, metavar="ID", help="the provider's id of the call")
     parser.add_argument("--estimated", action="store_true", help="the tokens are an estimate")
+    for what, tokens in (("prompt", "input"), ("answer", "output")):
+        told = parser.add_mutually_exclusive_group()
+        told.add_argument(
+            f"--estimate-{what}",
+            type=argument_types.characters_in,
+            metavar="FILE",
+            dest=what,
+            help=f"estimate the {tokens} tokens, if none are given, from the characters of a file; it is not kept",
+        )
+        told.add_argument(
+            f"--estimate-{what}-characters",
+            type=argument_types.characters,
+            metavar="N",
+            dest=what,
+            help="the same from their number",
+        )
 
 
 def _llm(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
@@ -333,6 +350,9 @@ def _llm(arguments: argparse.Namespace, where: dict[str, Any]) -> None:
         cost_usd=arguments.cost_usd,
         request_id=arguments.request_id,
         source="estimated" if arguments.estimated else "actual",
+        prompt=arguments.prompt,
+        answer=arguments.answer,
+        estimate=arguments.prompt is not None or arguments.answer is not None,
         **where,
     )
 

@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from pyjama_metrics.cli import terminal
 from pyjama_metrics.cli.fresh_figures import fresh_state
+from pyjama_metrics.cli.shares_table import NONE, cost, cost_words, show_shares, tokens
 from pyjama_metrics.cli.terminal import Cell, Column, Screen
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
-    from pyjama_metrics.views import AgentView, CostView, Dashboard, ToolView
+    from pyjama_metrics.views import AgentView, Dashboard, ToolView, UsageView
 
 DESCRIPTION = """\
 Print totals, agents and tools as they are now. Whatever any process has recorded is counted first. With the
-name of an agent, print that agent: its runs and its tools.
+name of an agent, print that agent: its runs and its tools. With --by, print its model calls, or those of all
+agents, and what they cost.
 """
 
 EXAMPLES = """\
 examples:
   pyjama-metrics show
   pyjama-metrics show builder               one agent
+  pyjama-metrics show --by model            tokens and cost of each model
+  pyjama-metrics show builder --by run
   pyjama-metrics show --json | jq '.agents | map_values(.status)'
   watch -n 1 pyjama-metrics show
 
+Costs: a + says that some calls are unpriced and in no sum, a ~ that tokens are estimated.
 Success rates: of tools success / (success + error); of runs completed / (completed + failed + crashed).
 """
 
@@ -61,6 +66,8 @@ _RUN_COLUMNS = (
     Column("LASTED", right=True),
     Column("TOOLS", right=True),
     Column("ERRORS", right=True),
+    Column("TOKENS", right=True),
+    Column("COST", right=True),
     Column("WHY", names=True),
 )
 
@@ -70,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EXAMPLES
     parser.add_argument("agent", nargs="?", metavar="AGENT", help="only this agent, in detail")
+    parser.add_argument("--by", choices=tuple(NONE), metavar="KIND", help=f"model calls and their cost by {', '.join(NONE)}")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
@@ -79,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pyjama_metrics.hub import Hub
 
     hub = Hub()
+    if arguments.agent is None and arguments.by is not None:
+        return show_shares(fresh_state(hub), arguments.by, None, as_json=arguments.json)
     if arguments.agent is None:
         return overall(hub, as_json=arguments.json)
     state = fresh_state(hub)
@@ -86,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     if name not in state["agents"]:
         terminal.complain(_no_such_agent(name, list(state["agents"]), hub.folder))
         return 1
+    if arguments.by is not None:
+        return show_shares(state, arguments.by, name, as_json=arguments.json)
     return _one(state["agents"][name], name, _now_ms(), arguments.json)
 
 
@@ -127,7 +139,7 @@ def overall(hub: Hub, *, as_json: bool) -> int:
 
 
 def _totals(screen: Screen, view: Dashboard) -> None:
-    figures, runs, tokens, overview = (
+    figures, runs, usage, overview = (
         view.metrics.global_,
         view.metrics.runs,
         view.metrics.tokens,
@@ -147,25 +159,10 @@ def _totals(screen: Screen, view: Dashboard) -> None:
         f"average {screen.figure(terminal.duration(figures.avg_duration_ms))}, "
         f"p95 {screen.figure(terminal.duration(figures.p95_ms))}"
     )
-    if tokens.requests:
-        used = terminal.things(tokens.total_tokens, "token")
-        screen.line(f"models  {terminal.things(tokens.requests, 'call')}, {used}")
-        screen.line(f"cost    {cost_words(tokens)}")
-
-
-def cost_words(view: CostView) -> str:
-    """What model calls cost and how sure that is, in one line."""
-    unpriced = f"{terminal.things(view.unpriced_requests, 'call')} unpriced" if view.unpriced_requests else ""
-    if unpriced and view.unpriced_models:
-        unpriced += f" ({', '.join(map(terminal.printable, view.unpriced_models))})"
-    if view.cost_micros is None:
-        return f"not known: {unpriced}"
-    parts = [
-        f"{terminal.dollars(view.reported_micros)} reported" if view.reported_micros is not None else "",
-        f"{terminal.dollars(view.computed_micros)} computed" if view.computed_micros is not None else "",
-        unpriced,
-    ]
-    return f"{terminal.dollars(view.cost_micros)}: {', '.join(filter(None, parts))}"
+    if usage.requests:
+        used = f"{tokens(usage.total_tokens, usage)} token{'' if usage.total_tokens == 1 else 's'}"
+        screen.line(f"models  {terminal.things(usage.requests, 'call')}, {used}")
+        screen.line(f"cost    {cost_words(usage)}")
 
 
 def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
@@ -234,21 +231,25 @@ def _problems(screen: Screen, view: Dashboard) -> None:
 def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
     from pyjama_metrics.ledger import cost_of_usage, costs_in
     from pyjama_metrics.queries import agent_view
+    from pyjama_metrics.shares import share_in
     from pyjama_metrics.storage import config
     from pyjama_metrics.tallies import tool_view
     from pyjama_metrics.views import as_json as plain
 
-    view = agent_view(agent, cost=cost_of_usage(agent["tokens"], costs_in(agent, config.load().prices)))
+    prices = config.load().prices
+    view = agent_view(agent, cost=cost_of_usage(agent["tokens"], costs_in(agent, prices)))
+    usages = {run_id: share_in(run, prices).view() for run_id, run in agent["runs"].items()}
     tools = {tool: tool_view(tally) for tool, tally in agent["tools"].items()}
     tools = dict(sorted(tools.items(), key=lambda item: (-item[1].count, item[0])))
     if as_json:
         from pyjama_metrics.cli.printing import print_json
 
-        print_json({"agent-id": name, **plain(view), "tools": plain(tools), "runs": agent["runs"]})
+        runs = {run_id: {**run, **plain(usages[run_id])} for run_id, run in agent["runs"].items()}
+        print_json({"agent-id": name, **plain(view), "tools": plain(tools), "runs": runs})
         return 0
     screen = Screen(sys.stdout)
     _facts(screen, name, agent, view, now_ms)
-    _runs(screen, agent, now_ms)
+    _runs(screen, agent, usages, now_ms)
     if tools:
         screen.line()
         seen = [screen.figure(terminal.ago(tool.last_seen, now_ms)) for tool in tools.values()]
@@ -269,7 +270,7 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
         f"{view.runs_crashed} crashed, {view.runs_stopped} stopped",
         "tools": f"{terminal.things(view.count, 'execution')}, {terminal.things(view.error, 'error')}; "
         f"success {screen.figure(rate)}, average {screen.figure(average)}",
-        "tokens": terminal.count(view.tokens) if view.tokens else "",
+        "tokens": tokens(view.tokens, view) if view.tokens else "",
         "cost": cost_words(view) if view.requests else "",
         "parent": view.parent_agent or view.parent or "",
         "labels": _labels(agent),
@@ -291,17 +292,17 @@ def _where(agent: Mapping[str, Any], view: AgentView) -> str:
     return ", ".join(part for part in parts if part and isinstance(part, str))
 
 
-def _runs(screen: Screen, agent: Mapping[str, Any], now_ms: int) -> None:
+def _runs(screen: Screen, agent: Mapping[str, Any], usages: Mapping[str, UsageView], now_ms: int) -> None:
     runs = sorted(agent["runs"].items(), key=lambda item: _time(item[1]["start-time"]) or item[1]["last-seen"], reverse=True)
     if not runs:
         return
     screen.line()
-    screen.table(_RUN_COLUMNS, [_run_cells(screen, name, run, now_ms) for name, run in runs[:_RUNS_SHOWN]])
+    screen.table(_RUN_COLUMNS, [_run_cells(screen, name, run, usages[name], now_ms) for name, run in runs[:_RUNS_SHOWN]])
     if len(runs) > _RUNS_SHOWN:
         screen.line(screen.paint(f"and {len(runs) - _RUNS_SHOWN} runs before these", "grey"))
 
 
-def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], now_ms: int) -> list[Cell | str]:
+def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], usage: UsageView, now_ms: int) -> list[Cell | str]:
     start, end = _time(run["start-time"]), _time(run["end-time"])
     why = run["outcome-error"] or (run["waiting-reason"] if run["status"] == "waiting" else None)
     lasted = None if start is None else (now_ms if end is None else end) - start
@@ -314,6 +315,8 @@ def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], now_ms: int) -
         screen.figure(terminal.duration(lasted)),
         terminal.count(run["tally"]["count"]),
         terminal.count(run["tally"]["error"]),
+        tokens(usage.total_tokens, usage) if usage.requests else screen.figure(None),
+        cost(screen, usage),
         why if isinstance(why, str) else "",
     ]
 

@@ -220,7 +220,7 @@ class Live:
     def run(self, run_id: str) -> RunDetail | None:
         """Everything about one run, of the newest edition; None where there is no such run."""
         with self._reading:
-            return agent_details.run_detail(self._state, run_id, self.now_ms(), self._tail.recent)
+            return agent_details.run_detail(self._state, run_id, self.now_ms(), self._tail.recent, self._prices())
 
     def activity(self, since_ms: int, until_ms: int) -> ActivityView:
         """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows."""

@@ -114,6 +114,10 @@ EVENTS = [
         ["llm", "a", "m", "--cache-write-1h-tokens", "3", "--tool", "t", "--request-id", "r"],
         {"event": "llm", "cache-write-1h-tokens": 3, "tool": "t", "request-id": "r"},
     ),
+    (
+        ["llm", "a", "m", "--estimate-prompt-characters", "1001", "--estimate-answer-characters", "9"],
+        {"event": "llm", "input-tokens": 251, "output-tokens": 4, "tokens-are": "estimated"},
+    ),
 ]  # fmt: skip
 
 
@@ -153,6 +157,9 @@ def test_times_are_milliseconds_or_iso_8601(time: str, home: Path) -> None:
         (["activity", "a", "--time", "9" * 30], "is not a time"),
         (["llm", "a", "m", "--input-tokens", "-3"], "number of tokens"),
         (["llm", "a", "m", "--cost-usd", "cheap"], "dollars"),
+        (["llm", "a", "m", "--estimate-prompt", "/nowhere/prompt.txt"], "'/nowhere/prompt.txt' cannot be read (No such file"),
+        (["llm", "a", "m", "--estimate-answer", "/"], "'/' cannot be read (Is a directory)"),
+        (["llm", "a", "m", "--estimate-answer-characters", "many"], "number of characters"),
         (["complete", "a", "--status", "great"], "invalid choice"),
         (["start", "a", "--label", "novalue"], "key=value"),
         (["start", "a", "--pid", "0"], "process id"),
@@ -166,6 +173,21 @@ def test_bad_values_are_refused_and_nothing_is_written(words: list[str], said: s
     assert (answer.returncode, answer.stdout) == (2, "")
     assert said in answer.stderr
     assert not home.exists()
+
+
+def test_tokens_are_estimated_from_files_whose_texts_are_not_kept(home: Path, tmp_path: Path) -> None:
+    """By characters, not bytes; tokens that are given win."""
+    prompt, answer = tmp_path / "prompt.txt", tmp_path / "answer.txt"
+    prompt.write_bytes("größte\r\n".encode() + b"\xff" + b"x" * 100_000)
+    answer.write_text("secret.")
+    assert pyjama("record", "llm", "a", "m", "--estimate-prompt", str(prompt), "--estimate-answer", str(answer)).returncode == 0
+    event = only(home, "llm")
+    assert (event["input-tokens"], event["output-tokens"], event["tokens-are"]) == (25_003, 3, "estimated")
+    assert not [path for path in home.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    given = ["--output-tokens", "2", "--input-tokens", "1", "--estimate-prompt", str(prompt), "--estimate-answer", str(answer)]
+    assert pyjama("record", "llm", "given", "m", *given).returncode == 0
+    last = recorded(home, "llm")[-1]
+    assert (last["agent"], last["input-tokens"], last["output-tokens"], last["tokens-are"]) == ("given", 1, 2, "actual")
 
 
 def test_a_process_that_does_not_live_cannot_own_a_run(home: Path) -> None:

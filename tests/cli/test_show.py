@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from datetime import UTC, datetime
 
 from pyjama_metrics import (
     flush,
@@ -11,6 +14,8 @@ from pyjama_metrics import (
     record_llm_usage,
     record_tool_execution,
 )
+from pyjama_metrics.cli.shares_table import NONE
+from pyjama_metrics.shares import KINDS
 from tests.cli.commands import PYJAMA, agent, figures, in_terminal, pyjama
 
 
@@ -44,6 +49,105 @@ def test_totals_agents_and_tools_are_shown() -> None:
     assert rows["asker"][1:3] == ["◐", "waiting"]
     assert "waits: for a yes" in shown
     assert rows["compile"][1:5] == ["3", "1", "66.7", "%"]
+
+
+def shares(*words: str) -> dict[str, list[str]]:
+    """The rows of ``show --by``, by their names: the cells that two spaces part."""
+    lines = pyjama("show", *words).stdout.partition("\n\n")[0].splitlines()
+    return {cells[0]: cells[1:] for cells in (re.split(r"  +", line.strip()) for line in lines)}
+
+
+def spend() -> str:
+    """A run of a project that asks three models, another without a project, and a call of no run; the id of the first."""
+    run = record_agent_start("builder", labels={"project": "site"})
+    record_llm_usage("builder", "claude-opus-4-8", 1_000, 400, phase="plan", tool="grep")
+    record_llm_usage("builder", "unheard-of", 7, phase="plan")
+    record_agent_start("asker")
+    record_llm_usage("asker", "claude-opus-4-8", prompt="x" * 4_000, answer="y" * 4_000, estimate=True)
+    record_llm_usage("nobody", "mine", 10, 10, cost_usd=0.5)
+    assert flush(10)
+    return run
+
+
+def test_cost_is_told_by_each_kind() -> None:
+    """What is not known has a name, an estimate a ~, what is unpriced a +; and each table comes to the same."""
+    run = spend()
+    builder, asker, nobody = "$0.015+", "~$0.0425", "$0.50"
+    expected = {
+        "model": {"claude-opus-4-8": "~$0.0575", "unheard-of": "unpriced", "mine": "$0.50"},
+        "phase": {"plan": builder, "(no phase)": "~$0.5425"},
+        "tool": {"grep": "$0.015", "(no tool)": "~$0.5425+"},
+        "project": {"site": builder, "(no project)": "~$0.5425"},
+        "host": {os.uname().nodename: "~$0.0575+", "(host not known)": nobody},
+        "day": {f"{datetime.now(UTC):%Y-%m-%d}": "~$0.5575+"},
+        "agent": {"builder": builder, "asker": asker, "nobody": nobody},
+    }
+    for kind, costs in expected.items():
+        title, *rows = shares("--by", kind).items()
+        assert title == (kind.upper(), ["CALLS", "TOKENS", "COST", "REPORTED", "COMPUTED", "UNPRICED"])
+        assert {name: cells[2] for name, cells in rows} == costs, kind
+        assert (
+            "4 calls, ~3,927 tokens, ~$0.5575: $0.50 reported, ~$0.0575 computed, 1 call unpriced (unheard-of)"
+            in pyjama("show", "--by", kind).stdout
+        )
+    by_run = shares("--by", "run")
+    assert by_run[run] == ["builder", "2", "1,407", builder, "–", "$0.015", "1 call: unheard-of"]
+    assert by_run["(no run, or let go)"] == ["1", "20", nobody, nobody, "–"]
+
+
+def test_cost_of_one_agent_is_told_by_each_kind() -> None:
+    """Only its own; and its runs have theirs in its detail."""
+    run = spend()
+    assert shares("builder", "--by", "model")["claude-opus-4-8"] == ["1", "1,400", "$0.015", "–", "$0.015"]
+    assert {name: cells[2] for name, cells in shares("builder", "--by", "project").items()} == {
+        "PROJECT": "COST",
+        "site": "$0.015+",
+    }
+    assert shares("builder", "--by", "run")[run][:3] == ["2", "1,407", "$0.015+"]
+    assert shares("nobody", "--by", "run")["(no run, or let go)"][:3] == ["1", "20", "$0.50"]
+    [row] = [line.split() for line in pyjama("show", "builder").stdout.splitlines() if line.startswith(run)]
+    assert row[-2:] == ["1,407", "$0.015+"]
+    assert agent("builder")["runs"][run]["computed-micros"] == 15_000
+
+
+def test_shares_are_json_for_programs() -> None:
+    """Names as they are, and the parts of the cost; null where nothing is known."""
+    run = spend()
+    told = json.loads(pyjama("show", "--by", "run", "--json").stdout)
+    assert (told["by"], told["agent-id"], told["total"]["cost-micros"]) == ("run", None, 557_500)
+    rows = {(row["name"], row.get("agent-id")): row for row in told["rows"]}
+    row = rows[run, "builder"]
+    assert (row["reported-micros"], row["computed-micros"], row["unpriced-models"]) == (None, 15_000, ["unheard-of"])
+    assert rows["", None]["reported-micros"] == 500_000
+    told = json.loads(pyjama("show", "builder", "--by", "model", "--json").stdout)
+    assert {row["name"]: row["cost-micros"] for row in told["rows"]} == {"claude-opus-4-8": 15_000, "unheard-of": None}
+
+
+def test_where_no_model_was_called_that_is_said() -> None:
+    """Of all, and of an agent; and a kind that is none is refused with those that are."""
+    record_agent_start("quiet")
+    assert flush(10)
+    assert "No model call is recorded yet." in pyjama("show", "--by", "model").stdout
+    assert "No model call of quiet is recorded yet." in pyjama("show", "quiet", "--by", "run").stdout
+    assert json.loads(pyjama("show", "--by", "day", "--json").stdout)["rows"] == []
+    refused = pyjama("show", "--by", "colour")
+    assert (refused.returncode, "'model', 'phase', 'tool', 'project', 'host', 'day', 'run', 'agent'" in refused.stderr) == (
+        2,
+        True,
+    )
+    assert tuple(NONE) == KINDS
+
+
+def test_a_name_of_a_project_may_be_anything() -> None:
+    """It is cut to the width, and holds no command for the terminal."""
+    record_agent_start("a", labels={"project": "\x1b[31m" + "p" * 300})
+    record_llm_usage("a", "m\x9b", 5)
+    assert flush(10)
+    shown = pyjama("show", "--by", "project", env={"COLUMNS": "80"}).stdout
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    table = shown.partition("\n\n")[0].splitlines()
+    assert max(len(line) for line in table) <= 80
 
 
 def test_what_was_recorded_a_moment_ago_is_counted() -> None:

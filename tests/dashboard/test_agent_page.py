@@ -156,6 +156,37 @@ def test_the_runs_are_listed_and_the_latest_is_followed(server: DashboardServer,
     wait_until(lambda: rows.count() == 4 and rows.first.get_attribute("data-chosen") is not None)
 
 
+def test_each_run_shows_what_it_spent_and_how_sure_that_is(server: DashboardServer, page: Page) -> None:
+    """A computed cost, one from tokens that are an estimate, calls without a price, and no call: none of them is 0 by mistake."""
+    start = now_ms() - 500 * SECOND
+    spent: list[dict[str, Any]] = [
+        {},
+        {"model": "unheard-of", "input_tokens": 300},
+        {"model": "claude-opus-4-8", "prompt": 40_000, "answer": 8_000, "estimate": True},
+        {"model": "claude-opus-4-8", "input_tokens": 10_000, "output_tokens": 4_000},
+    ]
+    for number, usage in enumerate(spent):
+        record_agent_start("worker", time_ms=start + number * SECOND)
+        if usage:
+            record_llm_usage("worker", **usage, time_ms=start + number * SECOND)
+        record_agent_complete("worker", time_ms=start + number * SECOND)
+    open_agent(page, server, "worker")
+    costs, tokens = page.locator("#runs [data-cost]"), page.locator("#runs [data-field=tokens]")
+    wait_until(lambda: costs.all_inner_texts() == ["$0.15", "~$0.13", "unpriced", "–"], what="the costs of the runs")
+    assert tokens.all_text_contents() == ["14.0k", "~13.0k", "300", "0"]
+    assert costs.nth(1).get_attribute("title") == (
+        "$0.125 for 1 model call: $0.125 computed from prices; 13,000 tokens estimated"
+    )
+    assert costs.nth(2).get_attribute("title") == "1 model call: 1 call unpriced: unheard-of"
+    page.locator("#runs button").nth(1).click()
+    see(page.locator("#run-total"), "~13.0k tokens, ~$0.13")
+    page.locator("#runs button").nth(2).click()
+    see(page.locator("#run-total"), "300 tokens, unpriced")
+    assert text(page, ".agent-page .figures [data-field=tokens]") == "~27.3k"
+    page.goto(server.url)
+    see(page.locator("#agents td.tokens"), "~27.3k")
+
+
 def test_the_workflow_is_a_diagram_of_its_steps(server: DashboardServer, page: Page) -> None:
     """Each step with its shape, word and time; the list says the same to those who do not see the drawing."""
     start = now_ms() - 100 * SECOND

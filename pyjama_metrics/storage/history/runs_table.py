@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from pyjama_metrics.event_fields import origin_of
-from pyjama_metrics.events import owner_of, text_of
+from pyjama_metrics.event_fields import origin_of, project_of, told_of
+from pyjama_metrics.events import owner_of
 from pyjama_metrics.statuses import end_order
 
 
@@ -122,16 +122,10 @@ class Runs:
         )
 
     def _origin(self, origin: dict[str, Any]) -> tuple[object, ...]:
-        labels, spec = origin.get("labels", {}), origin.get("spec")
-        details = spec if isinstance(spec, dict) else {}
-
-        def told(key: str) -> str | None:
-            value = labels.get(key, details.get(key))
-            return None if value is None or isinstance(value, (dict, list)) else text_of(value)
-
-        task = told("task")
+        spec = origin.get("spec")
+        task = told_of(origin, "task")
         if task is None and isinstance(spec, str):
             task = spec
-        project = self._names.number(told("project"))
+        project = self._names.number(project_of(origin))
         parent, parent_agent, source, host = (origin.get(key) for key in ("parent", "parent-agent", "source", "host"))
-        return parent, parent_agent, source, project, told("label"), task, host
+        return parent, parent_agent, source, project, told_of(origin, "label"), task, host

@@ -1,6 +1,7 @@
 // The runs of an agent, the newest first. One of them is chosen: the latest, until the reader takes another.
 
-import { markFailures } from "./agents-row.js";
+import { markFailures, writeCost } from "./agents-row.js";
+import { costMark, tokensMark } from "./cost-words.js";
 import { fill, showState } from "./fields.js";
 import * as format from "./format.js";
 import { Rows } from "./rows.js";
@@ -52,7 +53,7 @@ export function tickRuns(now = Date.now()) {
     if (element.textContent !== text) element.textContent = text;
   }
   const run = chosenRun();
-  const words = run ? `began ${format.timeOfDay(run["start-time"], now)} · ${stateOf(run, took.get(run.id), now)}` : "";
+  const words = run ? `began ${format.timeOfDay(run["start-time"], now)}${spentOf(run)} · ${stateOf(run, took.get(run.id), now)}` : "";
   if (runTotal.textContent !== words) runTotal.textContent = words;
 }
 
@@ -75,6 +76,7 @@ function fillRun(row, run) {
   fill(row, run);
   showState(row, run.status);
   markFailures(row, run.error, run.count);
+  writeCost(row.querySelector("[data-cost]"), run);
   row.title = format.text(run.message ?? run["waiting-reason"] ?? "");
 }
 
@@ -96,6 +98,14 @@ function mark() {
 function stateOf(run, took, now) {
   if (run.status !== "waiting") return `${run.status} ${OPEN.has(run.status) ? "for" : "after"} ${took}`;
   return `running for ${took}, waiting for ${format.elapsed(run["waiting-since"] && now - run["waiting-since"])}`;
+}
+
+/** The tokens of a run, and what they cost as far as anybody knows; nothing for a run that called no model. */
+function spentOf(run) {
+  if (run.requests === 0) return "";
+  const cost = run["cost-micros"];
+  const known = cost === null ? "unpriced" : `${costMark(run)}${format.money(cost)}${run["unpriced-requests"] > 0 ? " + unpriced calls" : ""}`;
+  return ` · ${tokensMark(run)}${format.compact(run.tokens)} ${run.tokens === 1 ? "token" : "tokens"}, ${known}`;
 }
 
 function tookOf(run, now) {

@@ -1,7 +1,7 @@
 // One agent in the table: what it does, since when, and how well.
 
 import { elapsedOf } from "./agents-order.js";
-import { costParts } from "./cost-words.js";
+import { costMark, costParts } from "./cost-words.js";
 import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
@@ -47,8 +47,8 @@ export function elapsedWords(agent, now) {
   return words(elapsedOf(agent, now));
 }
 
-function withSums(agent, { count, error, tokens }) {
-  return { ...agent, count, error, tokens, "success-rate": count > 0 ? (count - error) / count : null };
+function withSums(agent, { count, error, tokens, "estimated-tokens": estimated }) {
+  return { ...agent, count, error, tokens, "estimated-tokens": estimated, "success-rate": count > 0 ? (count - error) / count : null };
 }
 
 /** What a waiting agent waits for, what one at work does, what went wrong where one did not end well. */
@@ -63,7 +63,7 @@ export function whatNow(agent) {
 export function writeCost(element, view) {
   const cost = view["cost-micros"] ?? null;
   const requests = view.requests ?? 0;
-  write(element, cost === null && requests > 0 ? "unpriced" : format.money(cost));
+  write(element, cost === null && requests > 0 ? "unpriced" : costMark(view) + format.money(cost));
   element.toggleAttribute("data-unpriced", cost === null);
   const exact = cost === null ? "" : `${format.exactMoney(cost)} for `;
   const title = requests > 0 ? `${exact}${format.many(requests, "model call")}: ${costParts(view)}` : "";

@@ -4,11 +4,28 @@ import { count, exactMoney, many } from "./format.js";
 
 const NAMED = 5;
 
-/** The parts of a CostView, such as "$1.00 reported, $0.25 computed from prices; 2 calls unpriced: some-model". */
+/** The mark before tokens of which some are an estimate; "" where all were counted. */
+export function tokensMark(view) {
+  return (view?.["estimated-tokens"] ?? 0) > 0 ? "~" : "";
+}
+
+/** The mark before a cost that was computed, and from tokens of which some are an estimate. */
+export function costMark(view) {
+  return (view["computed-micros"] ?? null) === null ? "" : tokensMark(view);
+}
+
+/** How many tokens are an estimate, in words; "" where none is. */
+export function estimatedWords(view) {
+  const tokens = view?.["estimated-tokens"] ?? 0;
+  return tokens > 0 ? `${many(tokens, "token")} estimated` : "";
+}
+
+/** The parts of a CostView, such as "$1.00 reported, $0.25 computed from prices; 2 calls unpriced: some-model; 50 tokens estimated". */
 export function costParts(view) {
   const { "reported-micros": reported = null, "computed-micros": computed = null } = view;
   const known = [reported === null ? "" : `${exactMoney(reported)} reported`, computed === null ? "" : `${exactMoney(computed)} computed from prices`];
-  return [known.filter(Boolean).join(", "), unpricedWords(view["unpriced-requests"] ?? 0, view["unpriced-models"] ?? [])].filter(Boolean).join("; ");
+  const parts = [known.filter(Boolean).join(", "), unpricedWords(view["unpriced-requests"] ?? 0, view["unpriced-models"] ?? []), estimatedWords(view)];
+  return parts.filter(Boolean).join("; ");
 }
 
 /** How many calls have no price, and of which models; "" where each has one. */

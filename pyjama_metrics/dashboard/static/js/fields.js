@@ -1,6 +1,7 @@
 // Fills elements from a view: <td data-field="success-rate" data-format="percent">. A test compares the names with the
 // fields of the Python class that the element's data-view names.
 
+import { estimatedWords, tokensMark } from "./cost-words.js";
 import * as format from "./format.js";
 
 const PAUSE_MS = 2000;
@@ -15,6 +16,7 @@ const WRITERS = {
   since: (element, value) => writeTime(element, value, format.since),
   clock: (element, value) => writeTime(element, value, format.timeOfDay),
   compact: (element, value) => writeShort(element, format.compact(value), format.count(value)),
+  tokens: (element, value, view) => writeTokens(element, value, view),
   money: (element, value) => writeShort(element, format.money(value), format.exactMoney(value)),
   elapsed: (element, value) => write(element, format.elapsed(value)),
   calls: (element, value) => write(element, format.many(value, "call")),
@@ -24,7 +26,7 @@ const WRITERS = {
 /** Put the values of `view` into the fields inside `root`; a view that is null has nothing to say. */
 export function fill(root, view) {
   for (const element of root.querySelectorAll("[data-field]")) {
-    WRITERS[element.dataset.format ?? "text"](element, view?.[element.dataset.field] ?? null);
+    WRITERS[element.dataset.format ?? "text"](element, view?.[element.dataset.field] ?? null, view);
   }
 }
 
@@ -49,6 +51,12 @@ export function writeShort(element, text, exact) {
   write(element, text);
   const title = exact === text ? "" : exact;
   if (element.title !== title) element.title = title;
+}
+
+/** Write a number of tokens of a view; how many of them are an estimate is in the tooltip. */
+export function writeTokens(element, value, view) {
+  const estimated = estimatedWords(view);
+  writeShort(element, tokensMark(view) + format.compact(value), format.count(value) + (estimated && `; ${estimated}`));
 }
 
 /** Write all relative times anew, but for those that their panel writes: they change without any event. */

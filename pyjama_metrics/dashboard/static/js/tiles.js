@@ -1,7 +1,7 @@
 // The tiles: figures that one sees from across the room. What they are out of is beneath them, and in full in their tips.
 
-import { costParts } from "./cost-words.js";
-import { fill, write, writePlain, writeShort } from "./fields.js";
+import { costMark, costParts, estimatedWords } from "./cost-words.js";
+import { fill, write, writePlain, writeShort, writeTokens } from "./fields.js";
 import * as format from "./format.js";
 import { many } from "./format.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
@@ -58,9 +58,10 @@ function showToday(today) {
   const { tokens, cost } = tiles;
   const requests = today?.requests ?? 0;
   const calls = many(requests, "model call");
-  writeShort(tokens.figure, format.compact(today?.tokens ?? null), format.count(today?.tokens ?? null));
+  writeTokens(tokens.figure, today?.tokens ?? null, today);
   writeNote(tokens, requests === 0 ? "" : `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}`);
-  writeTip(tokens, `${many(today?.tokens ?? 0, "token")} of all kinds in ${calls} since midnight.`);
+  const estimated = estimatedWords(today);
+  writeTip(tokens, `${many(today?.tokens ?? 0, "token")} of all kinds in ${calls} since midnight${estimated && `; ${estimated}`}.`);
   showCost(cost, today ?? {}, requests, calls);
 }
 
@@ -71,7 +72,7 @@ function showCost(tile, today, requests, calls) {
   const isUnknown = requests > 0 && micros === null;
   const exact = format.exactMoney(micros);
   if (isUnknown) writeShort(tile.figure, "unpriced", "");
-  else writeShort(tile.figure, format.money(micros), exact);
+  else writeShort(tile.figure, costMark(today) + format.money(micros), exact);
   tile.place.toggleAttribute("data-none", isUnknown || micros === null);
   writeNote(tile, isUnknown ? `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}` : unpriced > 0 ? `+ ${format.compact(unpriced)} unpriced` : "");
   if (requests === 0) writeTip(tile, "No model was called since midnight.");

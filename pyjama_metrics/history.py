@@ -330,6 +330,30 @@ def history(
         return _slices(reader, bounds, Whose(agent, project), overrides, durations=durations)
 
 
+def total(
+    begin: int,
+    end: int,
+    *,
+    agent: str | None = None,
+    project: str | None = None,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> Slice:
+    """A span as a whole, moved outwards to quarters of an hour; filters are those of `breakdown`. Raises HistoryUnusable."""
+    begin, end = whole_quarters(begin, end)
+    with opened(_folder(folder)) as reader:
+        if reader is None:
+            return Slice(begin, end, Tally(), Usage())
+        (whole,) = _slices(reader, [begin, end], Whose(agent, project), overrides, durations=False)
+        return whole
+
+
+def known_from(*, folder: str | None = None) -> int | None:
+    """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
+    with opened(_folder(folder)) as reader:
+        return None if reader is None else reader.horizon()
+
+
 # -- sums ----------------------------------------------------------------------------------------------------------------
 
 

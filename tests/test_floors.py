@@ -53,6 +53,7 @@ FLOORS = (
             "days",
             "time_steps",
             "history",
+            "reports",
             "deaths",
             "tail",
             "hub",
@@ -68,7 +69,7 @@ FLOORS = (
             "reading",
         ),
     ),
-    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*")),
+    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*", "report_files", "report_files.*")),
 )
 """From the ground up; names are below the package. "" is the front door, which only edges may use."""
 

@@ -161,10 +161,9 @@ class Reader:
     def tallies_by_tool(self, since: int, until: int, agent: str | None) -> list[TallyRow]:
         """Executions of a span by the name of their tool; an hour of those that are kept by the hour counts where it begins."""
         whose, values = ("", ()) if agent is None else (" AND agent = ?", (self.number(agent),))
-        slices = " UNION ALL ".join(
-            f"SELECT tool, success, error, interrupted, timed, total_us, least_ns, most_ns FROM {table} WHERE begin >= ? AND begin < ?{whose}"
-            for table in ("minutes", "hours")
-        )
+        columns = "tool, success, error, interrupted, timed, total_us, least_ns, most_ns"
+        where = f"begin >= ? AND begin < ?{whose}"
+        slices = f"SELECT {columns} FROM minutes WHERE {where} UNION ALL SELECT {columns} FROM hours WHERE {where}"
         rows = self._connection.execute(
             f"SELECT text, {_TALLIES}, NULL FROM ({slices}) JOIN names ON names.id = tool GROUP BY tool",
             (since, until, *values) * 2,
@@ -190,6 +189,11 @@ class Reader:
             (run,),
         )
         return _tally_rows(rows, False)
+
+    def horizon(self) -> int:
+        """Before when everything is forgotten; 0 where nothing is yet."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
+        return 0 if row is None else int(row[0])
 
     def models(self, since: int, until: int) -> list[str]:
         """The models that were used in a span."""

@@ -180,61 +180,74 @@ def _names(screen: Screen, report: Report) -> list[_Shown]:
 
 
 def _figures(screen: Screen, report: Report) -> list[_Shown]:
-    from pyjama_metrics.report_files import plain, wording
+    shown = [*_tokens(screen), *_cost(screen, report)]
+    if any(row.executions is not None for row in report.rows):
+        shown[:0] = _executions(screen)
+    if report.kind == "tools":
+        shown.insert(2, _Shown(Column("AVERAGE", right=True), lambda row: screen.figure(_average(row)), 5))
+    elif report.kind not in ("sessions", "models", "phases"):
+        shown.insert(0, _Shown(Column("RUNS", right=True), lambda row: terminal.count(row.runs), 7))
+    return shown
+
+
+def _executions(screen: Screen) -> list[_Shown]:
+    from pyjama_metrics.report_files import plain
+
+    def count(row: Row) -> str:
+        return screen.figure(None if row.executions is None else terminal.count(row.executions.count))
+
+    def success(row: Row) -> str:
+        return screen.figure(terminal.rate(plain.success_rate(row.executions)))
+
+    return [_Shown(Column("EXECUTIONS", right=True), count, 2), _Shown(Column("SUCCESS", right=True), success, 3)]
+
+
+def _tokens(screen: Screen) -> list[_Shown]:
+    from pyjama_metrics.report_files import wording
+
+    def of(*names: str) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            number = sum(getattr(row.usage, name) for name in names)
+            return screen.figure(wording.tokens(number, row.usage) if row.usage.requests else None)
+
+        return cell
+
+    return [
+        _Shown(Column("CALLS", right=True), lambda row: terminal.count(row.usage.requests), 6),
+        _Shown(Column("INPUT", right=True), of("input"), 3),
+        _Shown(Column("OUTPUT", right=True), of("output"), 3),
+        _Shown(Column("CACHE READ", right=True), of("cache_read"), 9),
+        _Shown(Column("CACHE WRITE", right=True), of("cache_write", "cache_write_1h"), 10),
+    ]
+
+
+def _cost(screen: Screen, report: Report) -> list[_Shown]:
+    from pyjama_metrics.report_files import wording
 
     total = report.total.usage
     widest = max((wording.share(row.usage, total) or 0.0 for row in report.rows), default=0.0)
-    any_unpriced = any(row.usage.unpriced_requests for row in report.rows)
+    some_are_more = any(
+        row.usage.unpriced_requests and row.usage.total_micros is not None for row in (*report.rows, report.total)
+    )
 
     def cost(row: Row) -> Cell | str:
         text = screen.figure(wording.cost(row.usage, total))
-        if text == "unpriced":
+        if wording.is_unknown(row.usage):
             return Cell(text, "yellow")
         # So that the points stand below each other.
-        return text + (" " if any_unpriced and not text.endswith("+") else "")
-
-    def of_tokens(name: str) -> Callable[[Row], str]:
-        return lambda row: wording.tokens(getattr(row.usage, name), row.usage) if row.usage.requests else screen.figure(None)
-
-    def written(row: Row) -> str:
-        both = row.usage.cache_write + row.usage.cache_write_1h
-        return wording.tokens(both, row.usage) if row.usage.requests else screen.figure(None)
+        return text + (" " if some_are_more and not text.endswith("+") else "")
 
     def share(row: Row) -> str:
         return screen.figure(wording.percent(wording.share(row.usage, total)))
 
     def bar(row: Row) -> Cell:
-        if row is report.total or not widest:
-            return Cell("")
-        return Cell(terminal.bar((wording.share(row.usage, total) or 0.0) / widest, _BAR, screen.shapes), "blue")
+        of_row = None if row is report.total else wording.share(row.usage, total)
+        return Cell(terminal.bar((of_row or 0.0) / widest, _BAR, screen.shapes), "blue")
 
-    def executed(row: Row) -> str:
-        return screen.figure(None if row.executions is None else terminal.count(row.executions.count))
-
-    figures = [
-        _Shown(Column("CALLS", right=True), lambda row: terminal.count(row.usage.requests), 6),
-        _Shown(Column("INPUT", right=True), of_tokens("input"), 3),
-        _Shown(Column("OUTPUT", right=True), of_tokens("output"), 3),
-        _Shown(Column("CACHE READ", right=True), of_tokens("cache_read"), 9),
-        _Shown(Column("CACHE WRITE", right=True), written, 10),
-        _Shown(Column("COST", right=True), cost),
-    ]
+    shown = [_Shown(Column("COST", right=True), cost)]
     if widest:
-        figures += [_Shown(Column("SHARE", right=True), share, 1), _Shown(Column(""), bar, 8)]
-    if any(row.executions is not None for row in report.rows):
-        figures[:0] = [
-            _Shown(
-                Column("EXECUTIONS", right=True), lambda row: terminal.count(row.executions.count if row.executions else 0), 2
-            ),
-            _Shown(
-                Column("SUCCESS", right=True), lambda row: screen.figure(terminal.rate(plain.success_rate(row.executions))), 3
-            ),
-        ]
-    if report.kind == "tools":
-        figures.insert(2, _Shown(Column("AVERAGE", right=True), lambda row: screen.figure(_average(row)), 5))
-    elif report.kind not in ("sessions", "models", "phases"):
-        figures.insert(0, _Shown(Column("RUNS", right=True), lambda row: terminal.count(row.runs), 7))
-    return figures
+        shown += [_Shown(Column("SHARE", right=True), share, 1), _Shown(Column(""), bar, 8)]
+    return shown
 
 
 def _average(row: Row) -> str | None:

@@ -171,10 +171,15 @@ class DailyUsage:
 # -- the questions -------------------------------------------------------------------------------------------------------
 
 
-def execution_summary(run: str, *, folder: str | None = None, overrides: Overrides | None = None) -> ExecutionSummary | None:
-    """One run, with its tools and phases; None where the history does not know it. Raises HistoryUnusable."""
+def execution_summary(
+    run: str, *, agent: str | None = None, folder: str | None = None, overrides: Overrides | None = None
+) -> ExecutionSummary | None:
+    """One run, with its tools and phases; None where the history does not know it. Raises HistoryUnusable.
+
+    ``agent`` says whose run is meant, where two agents have used the same id.
+    """
     with opened(_folder(folder)) as reader:
-        rows = [] if reader is None else reader.runs(run)
+        rows = [] if reader is None else [row for row in reader.runs(run) if agent in (None, row[2])]
         if reader is None or not rows:
             return None
         return _summary(reader, rows[0], overrides, in_parts=True)
@@ -282,7 +287,7 @@ def daily_usage(
     with opened(_folder(folder)) as reader:
         if reader is None:
             return DailyUsage(day, begin, end, Tally(), Usage(), (), ())
-        (whole,) = _slices(reader, [begin, end], ANYBODY, overrides, durations=True)
+        _, whole = _slices(reader, [begin, end], ANYBODY, overrides, durations=True)
         agents = _parts(reader, begin, end, "agent", ANYBODY, overrides)
         models = _parts(reader, begin, end, "model", ANYBODY, overrides)
         return DailyUsage(day, begin, end, whole.executions, whole.usage, agents, models)
@@ -321,12 +326,43 @@ def history(
         HistoryUnusable: the database cannot be read.
         ValueError: more than `time_steps.MOST_STEPS`, or a span that ends before it begins.
     """
+    return history_and_total(
+        begin,
+        end,
+        step,
+        agent,
+        project=project,
+        zone=zone,
+        week_begins=week_begins,
+        clipped=clipped,
+        durations=durations,
+        folder=folder,
+        overrides=overrides,
+    )[0]
+
+
+def history_and_total(
+    begin: int,
+    end: int,
+    step: Step,
+    agent: str | None = None,
+    *,
+    project: str | None = None,
+    zone: tzinfo | None = None,
+    week_begins: int | None = None,
+    clipped: bool = False,
+    durations: bool = False,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> tuple[tuple[Slice, ...], Slice]:
+    """What `history` answers, and what it adds up to: of the cost exactly, where the sum of rounded steps is not."""
     bounds = boundaries(begin, end, step, zone, settings.week_begins() if week_begins is None else week_begins)
     if clipped:
         bounds[0], bounds[-1] = whole_quarters(begin, end)
     with opened(_folder(folder)) as reader:
         if reader is None:
-            return tuple(Slice(one, other, Tally(), Usage()) for one, other in pairwise(bounds))
+            empty = tuple(Slice(one, other, Tally(), Usage()) for one, other in pairwise(bounds))
+            return empty, Slice(bounds[0], bounds[-1], Tally(), Usage())
         return _slices(reader, bounds, Whose(agent, project), overrides, durations=durations)
 
 
@@ -344,8 +380,7 @@ def total(
     with opened(_folder(folder)) as reader:
         if reader is None:
             return Slice(begin, end, Tally(), Usage())
-        (whole,) = _slices(reader, [begin, end], Whose(agent, project), overrides, durations=False)
-        return whole
+        return _slices(reader, [begin, end], Whose(agent, project), overrides, durations=False)[1]
 
 
 def known_from(*, folder: str | None = None) -> int | None:
@@ -354,16 +389,29 @@ def known_from(*, folder: str | None = None) -> int | None:
         return None if reader is None else reader.horizon()
 
 
+def waiting(*, folder: str | None = None) -> int:
+    """Bytes of the journals that are not in the history yet. Raises HistoryUnusable, OSError."""
+    from pyjama_metrics.storage import segments
+
+    place = _folder(folder)
+    listed = segments.listing(place)
+    with opened(place) as reader:
+        offsets = {} if reader is None else reader.offsets()
+    # A journal that was truncated is new, so it counts as well.
+    return sum(abs(segment.size - offsets.get(segment.name, 0)) for segment in listed)
+
+
 # -- sums ----------------------------------------------------------------------------------------------------------------
 
 
 def _slices(
     reader: Reader, bounds: list[int], whose: Whose, overrides: Overrides | None, *, durations: bool
-) -> tuple[Slice, ...]:
+) -> tuple[tuple[Slice, ...], Slice]:
     begin, end = bounds[0], bounds[-1]
     step = _step_within(bounds)
     tallies: list[list[TallyRow]] = [[] for _ in bounds[1:]]
-    for row in reader.tallies(begin, end, step, whose, durations=durations):
+    executions = reader.tallies(begin, end, step, whose, durations=durations)
+    for row in executions:
         tallies[bisect_right(bounds, begin + row.group * step) - 1].append(row)
     runs = [0] * len(tallies)
     for group, count in reader.runs_begun(begin, end, step, whose).items():
@@ -375,10 +423,13 @@ def _slices(
     usages: list[list[UsageRow]] = [[] for _ in bounds[1:]]
     for used in rows:
         usages[bisect_right(bounds, begin + used.group * step) - 1].append(used)
-    return tuple(
+    steps = tuple(
         Slice(one, other, _tally(of_step), _usage(used, overrides), begun)
         for one, other, of_step, used, begun in zip(bounds, bounds[1:], tallies, usages, runs, strict=False)
     )
+    if len(steps) == 1:
+        return steps, steps[0]
+    return steps, Slice(begin, end, _tally(executions), _usage(rows, overrides), sum(runs))
 
 
 def _step_within(bounds: Sequence[int], cuts: Iterable[int] = ()) -> int:

@@ -118,8 +118,23 @@ EXPORTED: tuple[Kind, ...] = ("daily", "agents", "models", "phases", "tools", "p
 def report(kind: Kind, span: Span, *, folder: str | None = None, overrides: Overrides | None = None) -> Report:
     """The report of one kind about a span. Raises HistoryUnusable, and ValueError for more steps than anybody can look at."""
     span = _moved(span)
+    known_from = _known_from(span, folder)
+    if kind in _STEPS:
+        steps, whole = history.history_and_total(
+            span.begin,
+            span.end,
+            _STEPS[kind],
+            span.agent,
+            project=span.project,
+            zone=span.zone,
+            week_begins=span.week_begins,
+            clipped=True,
+            folder=folder,
+            overrides=overrides,
+        )
+        return Report(kind, span, tuple(map(_row_of_step, steps)), _row_of_step(whole), known_from)
     rows = _rows(kind, span, folder, overrides)
-    return Report(kind, span, rows, _total(kind, span, rows, folder, overrides), _known_from(span, folder))
+    return Report(kind, span, rows, _total(kind, span, rows, folder, overrides), known_from)
 
 
 def export_report(
@@ -177,25 +192,11 @@ def _rows(kind: Kind, span: Span, folder: str | None, overrides: Overrides | Non
     if kind == "sessions":
         runs = history.sessions(span.begin, span.end, agent=span.agent, project=span.project, folder=folder, overrides=overrides)
         return tuple(map(_row_of_session, runs))
-    if kind in DIMENSIONS:
-        by = DIMENSIONS[kind]
-        parts = history.breakdown(
-            span.begin, span.end, by, agent=span.agent, project=span.project, folder=folder, overrides=overrides
-        )
-        return tuple(_row_of_part(part, tells_executions=by in history.TELL_EXECUTIONS) for part in parts)
-    steps = history.history(
-        span.begin,
-        span.end,
-        _STEPS[kind],
-        span.agent,
-        project=span.project,
-        zone=span.zone,
-        week_begins=span.week_begins,
-        clipped=True,
-        folder=folder,
-        overrides=overrides,
+    by = DIMENSIONS[kind]
+    parts = history.breakdown(
+        span.begin, span.end, by, agent=span.agent, project=span.project, folder=folder, overrides=overrides
     )
-    return tuple(map(_row_of_step, steps))
+    return tuple(_row_of_part(part, tells_executions=by in history.TELL_EXECUTIONS) for part in parts)
 
 
 def _row_of_step(step: Slice) -> Row:

@@ -43,6 +43,7 @@ COMMANDS = (
     Command("show", "print totals, agents and tools"),
     Command("logs", "print the last log entries, or follow them"),
     Command("report", "print what a span of time cost, by day, agent, model, …"),
+    Command("export", "write all of it into a file to hand on: JSON, CSV, Markdown or HTML"),
     Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),

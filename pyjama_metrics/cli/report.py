@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was asked for."""
-    from pyjama_metrics import reports
+    from pyjama_metrics import reports, settings
     from pyjama_metrics.cli import report_options
     from pyjama_metrics.storage.config import load
 
@@ -60,9 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = load()
     for problem in config.problems:
         terminal.complain(problem)
-    hub = report_options.brought_up_to_date()
+    folder = settings.home()
+    report_options.bring_up_to_date(folder, thoroughly=arguments.kind == "sessions")
     try:
-        found = reports.report(arguments.kind, span, folder=hub.folder, overrides=config.prices)
+        found = reports.report(arguments.kind, span, folder=folder, overrides=config.prices)
     except ValueError as error:
         terminal.complain(str(error))
         return 2
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         sys.stdout.write(sheet.report(found))
     else:
-        print_report(Screen(sys.stdout), found, hub.folder)
+        print_report(Screen(sys.stdout), found, folder)
     return 0
 
 

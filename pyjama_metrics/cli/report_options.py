@@ -92,18 +92,30 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def brought_up_to_date() -> Hub:
-    """The hub, with everything that was recorded in its history; where that fails, after a sentence on stderr."""
-    from pyjama_metrics import settings
-    from pyjama_metrics.errors import HubError
+def bring_up_to_date(folder: str, *, thoroughly: bool) -> None:
+    """Bring what was recorded into the history; where that fails, say so on stderr.
+
+    Arguments:
+        folder: the hub's.
+        thoroughly: look for runs whose process has died as well, which changes no sum, but how a run ended.
+    """
+    from pyjama_metrics import history, settings
+    from pyjama_metrics.errors import HistoryUnusable, HubError
+
+    if not os.path.isdir(folder):
+        return  # there is nothing to count, and to look must not make a folder
+    if not settings.keeps_history():
+        terminal.complain("No history is kept (PYJAMA_HISTORY=0), so what was recorded under that setting is missing here.")
+        return
+    try:
+        # Mostly somebody else has counted everything, and then there is no need to load what counts.
+        if not thoroughly and not history.waiting(folder=folder):
+            return
+    except (HistoryUnusable, OSError):
+        pass  # whoever counts knows what to do about it, or says what is wrong
     from pyjama_metrics.hub import Hub
 
-    hub = Hub()
-    if not os.path.isdir(hub.folder):
-        return hub  # there is nothing to count, and to look must not make a folder
-    if not settings.keeps_history():
-        terminal.complain("No history is kept (PYJAMA_HISTORY=0): what has happened since is missing here. Without that it is.")
-        return hub
+    hub = Hub(folder)
     try:
         if not _catch_up(hub):
             trouble = hub.history.trouble
@@ -111,7 +123,6 @@ def brought_up_to_date() -> Hub:
             terminal.complain(f"These figures are not up to date. {reason}")
     except (HubError, OSError) as error:
         terminal.complain(f"These figures are not up to date. {error}")
-    return hub
 
 
 def _catch_up(hub: Hub) -> bool:

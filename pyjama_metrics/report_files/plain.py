@@ -97,8 +97,34 @@ def session(run: ExecutionSummary, zone: tzinfo | None) -> dict[str, Any]:
     }
 
 
+def day(found: Export) -> dict[str, Any]:
+    """One day, which is the span of the export; without the time of now, so that the same day is the same document."""
+    of_kinds = {
+        kind: [row(each, of) for each in of.rows] for kind, of in found.reports.items() if kind not in ("daily", "sessions")
+    }
+    return {
+        "schema": DAY_SCHEMA,
+        "day": local(found.span.begin, found.span.zone)[:10],
+        "span": span(found.span),
+        "total": total(found.total),
+        **parts,
+    }
+
+
+def execution(run: ExecutionSummary, zone: tzinfo | None) -> dict[str, Any]:
+    """A whole run, with all its model calls, by phase and by tool."""
+    return {
+        "schema": EXECUTION_SCHEMA,
+        **session(run, zone),
+        "phases": [{"name": part.name, "usage": usage(part.usage)} for part in run.phases],
+        "tools": [
+            {"name": part.name, "executions": executions(part.executions), "usage": usage(part.usage)} for part in run.tools
+        ],
+    }
+
+
 def executions(tally: Tally | None) -> dict[str, Any] | None:
-    """Executions of tools; None where nobody knows them."""
+    """Executions of tools; None where nobody knows them. Those of a run are known without their durations."""
     if tally is None:
         return None
     return {
@@ -108,7 +134,7 @@ def executions(tally: Tally | None) -> dict[str, Any] | None:
         "interrupted": tally.interrupted,
         "success-rate": success_rate(tally),
         "timed": tally.timed,
-        "total-ms": tally.total_ms,
+        "total-ms": tally.total_ms if tally.timed or not tally.count else None,
     }
 
 

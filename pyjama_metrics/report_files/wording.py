@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from pyjama_metrics.cli.terminal import count, printable, things
 from pyjama_metrics.history import TELL_EXECUTIONS, Usage
-from pyjama_metrics.reports import DIMENSIONS, Kind, Report, Row, Span
+from pyjama_metrics.reports import DIMENSIONS, Export, Kind, Report, Row, Span
 
 NONE = "(none)"
 """The name of what belongs to none."""
@@ -171,3 +171,15 @@ def about_executions(kind: Kind, span: Span) -> Iterator[str]:
         yield "A run that lies only partly in the span has the tokens and the cost of the span, and all its executions."
     elif kind in ("projects", "hosts") or span.project is not None:
         yield "Executions are those of the runs that began in the span."
+
+
+def all_notes(export: Export) -> Iterator[str]:
+    """All that is to be said about the figures of an export."""
+    yield from notes(export.total.usage)
+    yield from limits(export.known_from, export.span)
+    if export.span.project is None:
+        yield "Executions of projects and hosts are those of the runs that began in the span."
+    else:
+        yield "Executions are those of the runs that began in the span."
+    yield from about_executions("sessions", export.span)
+    yield "What was used under no name (a call in no phase, say) stands as (none), so each table adds up to the same cost."

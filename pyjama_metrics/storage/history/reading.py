@@ -11,7 +11,7 @@ from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.histogram import Histogram
 from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.blobs import histogram_of
-from pyjama_metrics.storage.history.sums import SUMS as USAGE
+from pyjama_metrics.storage.history.schema import SUMS as USAGE
 
 _TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ns), max(most_ns)"
 _USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
@@ -189,6 +189,10 @@ class Reader:
             (run,),
         )
         return _tally_rows(rows, False)
+
+    def offsets(self) -> dict[str, int]:
+        """How far each journal is in the database, in bytes."""
+        return dict(self._connection.execute("SELECT journal, offset FROM offsets"))
 
     def horizon(self) -> int:
         """Before when everything is forgotten; 0 where nothing is yet."""

@@ -33,10 +33,11 @@ def _lines(found: Export) -> Iterator[str]:
     total = found.total
     yield f"# What the agents cost: {escaped(wording.span_words(found.span))}"
     yield ""
-    yield f"**{_dash(wording.cost(total.usage, total.usage))}** for {things(total.usage.requests, 'model call')}, {_work(total)}."
+    cost = escaped_note(_dash(wording.cost(total.usage, total.usage)))
+    yield f"**{cost}** for {things(total.usage.requests, 'model call')}, {_work(total)}."
     yield ""
     for name, amount in wording.cost_parts(total.usage, total.usage):
-        yield f"- {name}: {amount}"
+        yield f"- {name}: {escaped_note(amount)}"
     yield ""
     for kind, report in found.reports.items():
         rows = [row for row in report.rows if not row.is_empty]

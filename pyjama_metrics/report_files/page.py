@@ -15,6 +15,8 @@ from pyjama_metrics.version import __version__
 MOST_ROWS = 50
 """Rows of one table; the others are in the exports for programs."""
 _NAME = 120
+_FIGURE, _NONE = ' class="figure"', ' class="none"'
+_TOKENS = ("Tokens in", "Out", "Cached")
 _HEADINGS: dict[Kind, str] = {
     "agents": "Agents",
     "models": "Models",
@@ -174,10 +176,11 @@ def _section(heading: str, report: Report) -> Iterator[str]:
 def _table(report: Report, rows: Sequence[Row], most: int) -> Iterator[str]:
     tells = any(row.executions is not None for row in rows)
     is_run = report.kind == "sessions"
-    heads = [TITLES[report.kind].capitalize(), *(["Began", "Lasted", "Outcome"] if is_run else []), "Calls", "Tokens in", "Out"]
-    heads += ["Cached", *(["Executions", "Success"] if tells else []), "Cost", "Share"]
+    # Of a run its times matter more than its tokens, and both do not fit on paper.
+    heads = [TITLES[report.kind].capitalize(), *(["Began", "Lasted", "Outcome", "Calls"] if is_run else ["Calls", *_TOKENS])]
+    heads += [*(["Executions", "Success"] if tells else []), "Cost", "Share"]
     left = 4 if is_run else 1
-    cells = "".join(f'<th scope="col"{"" if at < left else CLASS_FIGURE}>{name}</th>' for at, name in enumerate(heads))
+    cells = "".join(f'<th scope="col"{"" if at < left else _FIGURE}>{name}</th>' for at, name in enumerate(heads))
     yield f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>'
     widest = max((wording.share(row.usage, report.total.usage) or 0.0 for row in rows), default=0.0)
     for row in rows[:most]:
@@ -185,20 +188,19 @@ def _table(report: Report, rows: Sequence[Row], most: int) -> Iterator[str]:
     yield f"</tbody><tfoot><tr>{_cells(report.total, report, tells, 0.0)}</tr></tfoot></table></div>"
 
 
-CLASS_FIGURE = ' class="figure"'
-
-
 def _cells(row: Row, report: Report, tells: bool, widest: float) -> str:
     usage, total = row.usage, report.total.usage
     cells = [_name(row, report)]
     if report.kind == "sessions":
         cells += _times(row, report)
-    tokens = (usage.input, usage.output, usage.cache_read + usage.cache_write + usage.cache_write_1h)
-    figures = [count(usage.requests), *(wording.tokens(each, usage) for each in tokens)]
+    figures = [count(usage.requests)]
+    if report.kind != "sessions":
+        tokens = (usage.input, usage.output, usage.cache_read + usage.cache_write + usage.cache_write_1h)
+        figures += [wording.tokens(each, usage) for each in tokens]
     if tells:
         executed = None if row.executions is None else count(row.executions.count)
         figures += [executed or "–", rate(plain.success_rate(row.executions)) or "–"]
-    cells += [f"<td{CLASS_FIGURE}>{_text(figure)}</td>" for figure in figures]
+    cells += [f"<td{_FIGURE}>{_text(figure)}</td>" for figure in figures]
     unknown = " unknown" if wording.is_unknown(usage) else ""
     cells.append(f'<td class="figure cost{unknown}">{_text(wording.cost(usage, total) or "–")}</td>')
     share = wording.share(usage, total)
@@ -216,10 +218,7 @@ def _name(row: Row, report: Report) -> str:
         run = row.session
         below = " · ".join(filter(None, (row.name, run.project, run.label)))
         return f'<th scope="row">{_text(run.agent or wording.NONE, _NAME)}<small>{_text(below, _NAME)}</small></th>'
-    return f'<th scope="row"{"" if row.name or row.begin is not None else NONE_CLASS}>{_text(name, _NAME)}</th>'
-
-
-NONE_CLASS = ' class="none"'
+    return f'<th scope="row"{"" if row.name or row.begin is not None else _NONE}>{_text(name, _NAME)}</th>'
 
 
 def _times(row: Row, report: Report) -> list[str]:

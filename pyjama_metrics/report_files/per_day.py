@@ -1,6 +1,6 @@
 """The history as a folder of small files: ``daily/YYYY-MM-DD.json`` and ``executions/<id>.json``, for backups and programs.
 
-A file is written beside its place and renamed, so whoever reads it finds it whole; one whose content stays the same is left alone.
+A file is written beside its place and renamed, so whoever reads it finds it whole; one whose content stays is left alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def file_name(run: str, agent: str) -> str:
     """A name under which a run can be a file anywhere, whatever it is called: it never leaves its folder.
 
     >>> file_name("w9-1-a.7", "builder"), file_name("../../etc/passwd", "x")
-    ('w9-1-a.7', 'etc-passwd-8b7bbf28b4b1')
+    ('w9-1-a.7', 'etc-passwd-77b994f41875')
     """
     return run if _SAFE.fullmatch(run) and not run.endswith(".") else _with_checksum(run, agent)
 

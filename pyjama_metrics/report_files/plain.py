@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from pyjama_metrics.history import ExecutionSummary, Tally, Usage
-from pyjama_metrics.reports import Export, Report, Row, Span
+from pyjama_metrics.reports import DIMENSIONS, Export, Report, Row, Span
 
 REPORT_SCHEMA = "pyjama-metrics/report/1"
 EXPORT_SCHEMA = "pyjama-metrics/export/1"
@@ -99,9 +99,8 @@ def session(run: ExecutionSummary, zone: tzinfo | None) -> dict[str, Any]:
 
 def day(found: Export) -> dict[str, Any]:
     """One day, which is the span of the export; without the time of now, so that the same day is the same document."""
-    of_kinds = {
-        kind: [row(each, of) for each in of.rows] for kind, of in found.reports.items() if kind not in ("daily", "sessions")
-    }
+    dimensions = {kind: of for kind, of in found.reports.items() if kind in DIMENSIONS}
+    parts: dict[str, Any] = {kind: [row(each, of) for each in of.rows] for kind, of in dimensions.items()}
     return {
         "schema": DAY_SCHEMA,
         "day": local(found.span.begin, found.span.zone)[:10],

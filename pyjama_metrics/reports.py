@@ -71,13 +71,14 @@ class Row:
         name: of an agent, a model, and so on; "" for what belongs to none, and for steps of time.
         begin, end: of a step of time, or of a run as far as they are known; None otherwise.
         executions: None where nobody knows them: by model and by phase.
+        runs: that began; None where it is not counted: by model, phase and tool.
         session: the run, where the row is one.
     """
 
     name: str
     usage: Usage
     executions: Tally | None = None
-    runs: int = 0
+    runs: int | None = 0
     begin: int | None = None
     end: int | None = None
     session: ExecutionSummary | None = None
@@ -196,15 +197,16 @@ def _rows(kind: Kind, span: Span, folder: str | None, overrides: Overrides | Non
     parts = history.breakdown(
         span.begin, span.end, by, agent=span.agent, project=span.project, folder=folder, overrides=overrides
     )
-    return tuple(_row_of_part(part, tells_executions=by in history.TELL_EXECUTIONS) for part in parts)
+    return tuple(_row_of_part(part, by) for part in parts)
 
 
 def _row_of_step(step: Slice) -> Row:
     return Row("", step.usage, step.executions, step.runs, step.begin, step.end)
 
 
-def _row_of_part(part: Part, *, tells_executions: bool) -> Row:
-    return Row(part.name, part.usage, part.executions if tells_executions else None, part.runs)
+def _row_of_part(part: Part, by: Dimension) -> Row:
+    executions = part.executions if by in history.TELL_EXECUTIONS else None
+    return Row(part.name, part.usage, executions, part.runs if by in ("agent", "project", "host") else None)
 
 
 def _row_of_session(run: ExecutionSummary) -> Row:
@@ -216,7 +218,10 @@ def _total(kind: Kind, span: Span, rows: tuple[Row, ...], folder: str | None, ov
     executions, runs = whole.executions, whole.runs
     if kind in ("sessions", "projects", "hosts"):
         # Theirs are those of runs, and a run may have begun before the span: the sum is that of what is shown.
-        executions, runs = _sum([row.executions for row in rows if row.executions is not None]), sum(row.runs for row in rows)
+        executions, runs = (
+            _sum([row.executions for row in rows if row.executions is not None]),
+            sum(row.runs or 0 for row in rows),
+        )
     return Row("", whole.usage, executions, runs, span.begin, span.end)
 
 

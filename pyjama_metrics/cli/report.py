@@ -187,7 +187,7 @@ def _figures(screen: Screen, report: Report) -> list[_Shown]:
     if report.kind == "tools":
         shown.insert(2, _Shown(Column("AVERAGE", right=True), lambda row: screen.figure(_average(row)), 5))
     elif report.kind not in ("sessions", "models", "phases"):
-        shown.insert(0, _Shown(Column("RUNS", right=True), lambda row: terminal.count(row.runs), 7))
+        shown.insert(0, _Shown(Column("RUNS", right=True), lambda row: terminal.count(row.runs or 0), 7))
     return shown
 
 

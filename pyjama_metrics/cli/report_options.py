@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from pyjama_metrics.cli import argument_types, terminal
+from pyjama_metrics.events import MAX_TIME_MS
 
 if TYPE_CHECKING:
     from datetime import date, tzinfo
@@ -40,14 +41,27 @@ def span_of(since: str, until: str | None, arguments: argparse.Namespace, now_ms
 
     zone: tzinfo | None = arguments.timezone
     today = day_of(now_ms, zone)
-    begin = _moment(since, today, zone, is_end=False)
+    begin = _told(since, today, zone, is_end=False)
     # A day that has begun counts as a whole one: what is still to come of it is empty.
-    end = midnight(_days_after(today, 1), zone) if until is None else _moment(until, today, zone, is_end=True)
+    end = midnight(_days_after(today, 1), zone) if until is None else _told(until, today, zone, is_end=True)
     if begin >= end:
         _refuse(f"The span ends before it begins: from {since} to {until or 'today'}. Name an earlier begin or a later end.")
     told = arguments.week_begins
     week_begins = settings.week_begins() if told is None else 6 if told == "sunday" else 0
     return Span(begin, end, zone, week_begins, arguments.agent, arguments.project)
+
+
+def _told(text: str, today: date, zone: tzinfo | None, *, is_end: bool) -> int:
+    try:
+        time_ms = _moment(text, today, zone, is_end=is_end)
+    except (ValueError, OverflowError, OSError):
+        time_ms = -1
+    if 0 <= time_ms <= MAX_TIME_MS:
+        return time_ms
+    _refuse(
+        f"{terminal.cut(text, 60)!r} is not a time from 1970 on: use a day (2026-05-04), today, yesterday, a number of days up to "
+        "today (7d), or ISO 8601 (2026-05-04T12:30, with +02:00 or Z for another zone)."
+    )
 
 
 def _moment(text: str, today: date, zone: tzinfo | None, *, is_end: bool) -> int:
@@ -56,24 +70,17 @@ def _moment(text: str, today: date, zone: tzinfo | None, *, is_end: bool) -> int
     from pyjama_metrics.time_steps import midnight
 
     word = text.strip().lower()
+    if word in ("today", "yesterday"):
+        return midnight(_days_after(today, int(is_end) - (word == "yesterday")), zone)
+    if word.endswith("d") and word[:-1].isascii() and word[:-1].isdigit() and len(word) < 7:
+        # For both ends the midnight with which the last N days begin: "--since 14d --until 7d" is the week before this one.
+        return midnight(_days_after(today, 1 - int(word[:-1])), zone)
     try:
-        if word in ("today", "yesterday"):
-            return midnight(_days_after(today, int(is_end) - (word == "yesterday")), zone)
-        if word.endswith("d") and word[:-1].isascii() and word[:-1].isdigit() and len(word) < 7:
-            # For both ends the midnight with which the last N days begin: "--since 14d --until 7d" is the week before this one.
-            return midnight(_days_after(today, 1 - int(word[:-1])), zone)
-        try:
-            day = date.fromisoformat(word)
-        except ValueError:
-            moment = datetime.fromisoformat(text.strip())
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
-        return midnight(_days_after(day, int(is_end)), zone)
-    except (ValueError, OverflowError, OSError):
-        pass
-    _refuse(
-        f"{terminal.cut(text, 60)!r} is not a time: use a day (2026-05-04), today, yesterday, a number of days up to today (7d), "
-        "or ISO 8601 (2026-05-04T12:30, with +02:00 or Z for another zone)."
-    )
+        day = date.fromisoformat(word)
+    except ValueError:
+        moment = datetime.fromisoformat(text.strip())
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
+    return midnight(_days_after(day, int(is_end)), zone)
 
 
 def _days_after(day: date, days: int) -> date:
@@ -118,11 +125,18 @@ def bring_up_to_date(folder: str, *, thoroughly: bool) -> None:
     hub = Hub(folder)
     try:
         if not _catch_up(hub):
+            history.known_from(folder=folder)  # what cannot be read either is told once, by whoever reads
             trouble = hub.history.trouble
             reason = str(trouble) if trouble is not None else f"Counting took longer than {TIMEOUT:g} s; ask again for the rest."
             terminal.complain(f"These figures are not up to date. {reason}")
+    except HistoryUnusable:
+        raise
     except (HubError, OSError) as error:
         terminal.complain(f"These figures are not up to date. {error}")
+    if hub.history.set_aside is not None:
+        terminal.complain(
+            f"The history was damaged. It is set aside as {hub.history.set_aside}, and begun anew with what the journals still hold."
+        )
 
 
 def _catch_up(hub: Hub) -> bool:

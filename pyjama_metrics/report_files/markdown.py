@@ -61,7 +61,7 @@ def escaped_note(note: str) -> str:
 
 
 def _work(total: Row) -> str:
-    runs = things(total.runs, "run")
+    runs = things(total.runs or 0, "run")
     if total.executions is None or not total.executions.count:
         return runs
     success = rate(plain.success_rate(total.executions))

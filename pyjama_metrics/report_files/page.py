@@ -80,7 +80,7 @@ def _head(found: Export) -> Iterator[str]:
         yield _tile("Executions of tools", count(tally.count), "none ended" if success is None else f"{success} successful")
     ended = [row.session.outcome for row in found.reports["sessions"].rows if row.session and row.session.outcome]
     bad = sum(outcome in ("failed", "crashed") for outcome in ended)
-    yield _tile("Runs begun", count(total.runs), f"{count(bad)} failed or crashed" if bad else "none failed")
+    yield _tile("Runs begun", count(total.runs or 0), f"{count(bad)} failed or crashed" if bad else "none failed")
     yield "</section>"
 
 

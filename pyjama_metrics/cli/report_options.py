@@ -59,8 +59,8 @@ def _told(text: str, today: date, zone: tzinfo | None, *, is_end: bool) -> int:
     if 0 <= time_ms <= MAX_TIME_MS:
         return time_ms
     _refuse(
-        f"{terminal.cut(text, 60)!r} is not a time from 1970 on: use a day (2026-05-04), today, yesterday, a number of days up to "
-        "today (7d), or ISO 8601 (2026-05-04T12:30, with +02:00 or Z for another zone)."
+        f"{terminal.cut(text, 60)!r} is not a time from 1970 on: use a day (2026-05-04), today, yesterday, a number of days up "
+        "to today (7d), or ISO 8601 (2026-05-04T12:30, with +02:00 or Z for another zone)."
     )
 
 
@@ -135,7 +135,8 @@ def bring_up_to_date(folder: str, *, thoroughly: bool) -> None:
         terminal.complain(f"These figures are not up to date. {error}")
     if hub.history.set_aside is not None:
         terminal.complain(
-            f"The history was damaged. It is set aside as {hub.history.set_aside}, and begun anew with what the journals still hold."
+            f"The history was damaged. It is set aside as {hub.history.set_aside}, and begun anew with what the journals still "
+            "hold."
         )
 
 

@@ -97,7 +97,7 @@ def test_a_span_is_named_in_many_ways(week: Path, since: str, until: str, begin:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["daily", "--since", "last week"], "is not a time: use a day"),
+        (["daily", "--since", "last week"], "is not a time from 1970 on: use a day"),
         (["daily", "--since", ""], "is not a time"),
         (["daily", "--since", "99999999d"], "is not a time"),
         (["daily", "--since", "999999d"], "is not a time"),

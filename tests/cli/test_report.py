@@ -3,8 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from tests import a_week
 from tests.cli.commands import PYJAMA, ReadyCommands, in_terminal, pyjama, ready_commands
 from tests.histories import caught_up
 from tests.journals import leave_journal, now_ms, tool
+from tests.system.test_faults import small_disk
 
 WEEK = ("--since", "2025-10-25", "--until", "2025-10-28", "--timezone", "Europe/Berlin")
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -183,17 +184,18 @@ def test_what_was_just_recorded_is_in_it(week: Path) -> None:
     assert "latecomer" in answer.stdout
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_only_be_read_is_reported_with_a_warning(week: Path) -> None:
+def test_a_disk_that_may_only_be_read_is_reported_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of before, and why they are not newer."""
-    leave_journal(week, "w-2-b", tool(a_week.at(28, 9)))
-    week.chmod(0o500)
-    try:
+    with small_disk(tmp_path / "disk", 2048) as disk:
+        home = disk / "hub"
+        monkeypatch.setenv("PYJAMA_HOME", str(home))
+        a_week.lived(home, tmp_path, monkeypatch)
+        leave_journal(home, "w-2-b", tool(a_week.at(28, 9)))
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         answer = pyjama("report", "agents", *WEEK)
-    finally:
-        week.chmod(0o700)
     assert (answer.returncode, "builder" in answer.stdout) == (0, True)
-    assert "These figures are not up to date." in answer.stderr
+    assert answer.stderr.count("These figures are not up to date.") == 1
+    assert "Read-only" in answer.stderr
 
 
 def test_a_database_that_is_locked_is_reported_with_a_warning(week: Path) -> None:

@@ -145,7 +145,9 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
     path = path_of(folder)
     if not os.path.exists(path):
         return None
-    connection = _connect(path, "ro", timeout)
+    # In a folder that may only be read SQLite cannot make the files that it wants beside; where none is there, nobody writes.
+    is_still = not os.access(folder, os.W_OK) and not os.path.exists(path + "-wal")
+    connection = _connect(path, "ro&immutable=1" if is_still else "ro", timeout)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from pyjama_metrics.cli import terminal
@@ -123,11 +122,9 @@ def _text(found: Export, form: str) -> str:
 
 def _write(text: str, path: str | None) -> None:
     if path is None:
-        if sys.stdout is None:
-            return
-        # Bytes, as the document says of itself that it is UTF-8, whatever the terminal's encoding is.
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        from pyjama_metrics.cli.printing import print_document
+
+        print_document(text)
         return
     from pyjama_metrics.report_files.per_day import publish
 

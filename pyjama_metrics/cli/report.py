@@ -73,9 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_json(plain.report(found))
     elif arguments.csv:
+        from pyjama_metrics.cli.printing import print_document
         from pyjama_metrics.report_files import sheet
 
-        sys.stdout.write(sheet.report(found))
+        print_document(sheet.report(found))
     else:
         print_report(Screen(sys.stdout), found, folder)
     return 0

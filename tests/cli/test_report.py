@@ -19,6 +19,7 @@ from tests.journals import leave_journal, now_ms, tool
 from tests.system.test_faults import small_disk
 
 WEEK = ("--since", "2025-10-25", "--until", "2025-10-28", "--timezone", "Europe/Berlin")
+EXPORTED = ("--from", "2025-10-25", "--to", "2025-10-28", "--timezone", "Europe/Berlin")
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
@@ -242,6 +243,11 @@ def test_colour_and_bars_are_for_terminals_and_pipes_get_text(week: Path) -> Non
     assert "█" in shown
     assert "\x1b[31m" not in shown
     assert "\\x1b[31mred\\x07" in shown
+    for words in (["report", "agents", *WEEK, "--csv"], ["export", *EXPORTED, "--format", "csv"], ["export", *EXPORTED]):
+        shown = in_terminal(*PYJAMA, *words)[1]
+        assert "red" in shown
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
     plain = in_terminal(*PYJAMA, "report", "agents", *WEEK, env={"NO_COLOR": "1", "COLUMNS": "100"})[1]
     assert "\x1b" not in plain
 

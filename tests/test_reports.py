@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -270,3 +271,11 @@ def test_every_breakdown_adds_up_to_the_span(calls: list[Event], starts: list[Ev
         for key, names in (("agent", ("a", "b", "=1+1")), ("project", ("p", "q", ""))):
             parts = [history.total(since, until, **{key: name}, **asked).usage for name in names]
             assert sums(parts) == everybody, key
+
+
+@pytest.mark.parametrize("name", ["reports", "history"])
+def test_what_the_documents_show_is_what_happens(name: str) -> None:
+    """Their sessions of Python, in an empty hub."""
+    document = Path(__file__).parents[1] / "docs" / f"{name}.md"
+    failed, tried = doctest.testfile(str(document), module_relative=False)
+    assert (failed, tried > 1) == (0, True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 STYLE = """
 :root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--ink:#16181d;--soft:#5b6270;--line:#e3e6eb;
---reported:#2458c5;--computed:#8fb0f2;--unpriced:#b45f06;--success:#2b8a5b;--error:#c93a3a;--bar:#d5e1fb}
+--reported:#2458c5;--computed:#8fb0f2;--unpriced:#b45f06;--success:#1f7a4e;--error:#c23434}
 @media (prefers-color-scheme:dark){:root{--back:#101216;--card:#191c22;--ink:#e9ebf0;--soft:#9aa3b2;--line:#2b3039;
---reported:#6f9cf5;--computed:#35589f;--unpriced:#e0a255;--success:#4fb783;--error:#ee6d6d;--bar:#26375c}}
+--reported:#6f9cf5;--computed:#35589f;--unpriced:#e0a255;--success:#4fb783;--error:#ee6d6d}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
 font-variant-numeric:tabular-nums}

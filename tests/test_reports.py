@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -118,6 +119,15 @@ def test_a_run_that_lies_partly_in_a_span_has_the_cost_of_the_span_and_all_its_e
     assert history.breakdown(at(27), at(28), "project")[-1].runs == 1
 
 
+def test_a_run_to_which_a_call_of_the_span_is_charged_is_there(home: Path) -> None:
+    """Also where its start is told with a later time: somebody's clock was set."""
+    run = {"run": "w-2-b.1"}
+    call = a_week.call(at(25, 1), "a", 1_000, 0, **run)
+    leave_journal(home, "w-2-b", call, event("start", at(27), "a", **run), event("complete", at(27, 1), "a", **run))
+    caught_up(home, Hub(str(home), clock=lambda: a_week.NOW / 1000))
+    assert [(run.run, run.usage.requests) for run in history.sessions(at(25), at(26))] == [("w-2-b.1", 1)]
+
+
 @pytest.mark.usefixtures("week")
 def test_two_agents_may_have_used_the_same_run_id(home: Path) -> None:
     """Neither is lost, and each is found by its agent."""
@@ -132,6 +142,21 @@ def test_two_agents_may_have_used_the_same_run_id(home: Path) -> None:
         assert whole is not None
         assert (whole.agent, whole.usage.requests) == (agent, requests)
     assert history.execution_summary("w-2-b.1", agent="z") is None
+
+
+def test_a_price_that_changes_within_the_span_holds_from_its_day_on(home: Path) -> None:
+    """claude-opus-4-6 asked $10 a million for long requests until 13 March 2026, and $5 since: 3,000,000 and 1,500,000 here."""
+    day = int(datetime(2026, 3, 13, tzinfo=UTC).timestamp()) * 1000
+    calls = [a_week.call(day + after, "a", 300_000, 0, model="claude-opus-4-6", phase="p", tool="t") for after in (-1, 0)]
+    leave_journal(home, "w-1-a", *calls)
+    caught_up(home, Hub(str(home), clock=lambda: day / 1000 + 86_400))
+    for by in DIMENSIONS:
+        (part,) = history.breakdown(day - 86_400_000, day + 86_400_000, by)
+        assert part.usage.computed_micros == 4_500_000, by
+        (part,) = history.breakdown(day - 86_400_000, day + 86_400_000, by, project="")
+        assert part.usage.computed_micros == 4_500_000, by
+    (month,) = history.history(day - 86_400_000, day + 86_400_000, "month", zone=UTC)
+    assert month.usage.computed_micros == 4_500_000
 
 
 # -- time ----------------------------------------------------------------------------------------------------------------

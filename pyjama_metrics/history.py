@@ -18,9 +18,13 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from pyjama_metrics import histogram, pricing, settings
-from pyjama_metrics.pricing import Overrides, Tokens
+from pyjama_metrics.ledger import NOTHING, Cost, cost_of
+from pyjama_metrics.ledger_rows import ALL_TOKENS, RowKey
+from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.storage.history.reading import ANYBODY, Reader, TallyRow, UsageRow, Whose, opened
 from pyjama_metrics.time_steps import Step, boundaries, midnight, whole_quarters
+
+_DAY_MS = 86_400_000
 
 _TOLD = (
     "run",
@@ -38,7 +42,6 @@ _TOLD = (
     "error",
     "last_seen",
 )
-_SUMS = UsageRow._fields[5:]
 
 
 Dimension = Literal["agent", "model", "phase", "tool", "run", "project", "host"]
@@ -78,33 +81,56 @@ class Usage:
     """Model calls, their tokens, and what they cost as far as that is known.
 
     Attributes:
-        requests: how many.
         input, output, cache_read, cache_write, cache_write_1h: tokens; what a cache held is not in the input.
-        estimated_tokens: those of all of them that were estimated.
-        reported_micros: the part of the cost that the sources told, in micro-dollars.
-        computed_micros: the part that was worked out from prices.
-        unpriced_requests: those whose cost nobody knows.
-        unpriced_models: their models.
+        cost: how many calls, and their cost in its three parts.
     """
 
-    requests: int = 0
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    estimated_tokens: int = 0
-    reported_micros: int = 0
-    computed_micros: int = 0
-    unpriced_requests: int = 0
-    unpriced_models: tuple[str, ...] = ()
+    cost: Cost = NOTHING
+
+    @property
+    def requests(self) -> int:
+        """How many calls."""
+        return self.cost.requests
+
+    @property
+    def tokens(self) -> int:
+        """All of their tokens."""
+        return self.input + self.output + self.cache_read + self.cache_write + self.cache_write_1h
+
+    @property
+    def estimated_tokens(self) -> int:
+        """Those tokens that were estimated."""
+        return self.cost.estimated_tokens
+
+    @property
+    def reported_micros(self) -> int:
+        """The part of the cost that the sources told, in micro-dollars."""
+        return self.cost.reported_micros
+
+    @property
+    def computed_micros(self) -> int:
+        """The part that was worked out from prices, in micro-dollars."""
+        return self.cost.computed_micros
+
+    @property
+    def unpriced_requests(self) -> int:
+        """Calls whose cost nobody knows."""
+        return self.cost.unpriced_requests
+
+    @property
+    def unpriced_models(self) -> tuple[str, ...]:
+        """The models of those."""
+        return self.cost.unpriced_models
 
     @property
     def total_micros(self) -> int | None:
-        """The known cost; None where there were requests and the cost of none of them is known."""
-        if self.unpriced_requests and self.unpriced_requests == self.requests:
-            return None
-        return self.reported_micros + self.computed_micros
+        """The known cost in micro-dollars; None where no call has a known cost: 0 would be a claim."""
+        return self.cost.total_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,23 +548,11 @@ def _tally(rows: Sequence[TallyRow]) -> Tally:
 def _usage(rows: Sequence[UsageRow], overrides: Overrides | None) -> Usage:
     if not rows:
         return Usage()
-    pico = unpriced = 0
-    models: set[str] = set()
-    for row in rows:
-        if row.is_reported:
-            continue
-        found = pricing.find(row.model, row.begin, overrides)
-        tokens = Tokens(row.input, row.output, row.cache_read, row.cache_write, row.cache_write_1h)
-        cost = None if found is None else pricing.cost_of_sums(tokens, found.price, row.band)
-        if cost is None:
-            unpriced += row.requests
-            models.add(row.model)
-        else:
-            pico += cost
-    columns = list(zip(*rows, strict=True))[5:]
-    sums: dict[str, Any] = {name: sum(column) for name, column in zip(_SUMS, columns, strict=True)}
-    computed = pricing.micros(pico)
-    return Usage(**sums, computed_micros=computed, unpriced_requests=unpriced, unpriced_models=tuple(sorted(models)))
+    cost = cost_of([(RowKey(row.begin // _DAY_MS, row.band, row.kind, row.model), row.sums) for row in rows], overrides)
+    uncached, output, read, write, write_1h = (
+        sum(column) for column in zip(*(row.sums[ALL_TOKENS] for row in rows), strict=True)
+    )
+    return Usage(uncached, output, read, write, write_1h, cost)
 
 
 def _folder(folder: str | None) -> str:

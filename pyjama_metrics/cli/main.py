@@ -47,6 +47,7 @@ COMMANDS = (
     Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),
+    Command("correct", "say what a run really used"),
     Command("clear", "start the figures anew"),
     Command("doctor", "look for what is wrong with the hub's folder, and mend it"),
 )

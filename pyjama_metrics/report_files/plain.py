@@ -143,8 +143,8 @@ def success_rate(tally: Tally | None) -> float | None:
 
 
 def usage(found: Usage) -> dict[str, Any]:
-    """Model calls, with the three parts of their cost."""
-    is_known = found.total_micros is not None
+    """Model calls, with the three parts of their cost; a part is None where no call has one, as 0 would be a claim."""
+    cost = found.cost
     return {
         "requests": found.requests,
         "input-tokens": found.input,
@@ -154,8 +154,8 @@ def usage(found: Usage) -> dict[str, Any]:
         "cache-write-1h-tokens": found.cache_write_1h,
         "estimated-tokens": found.estimated_tokens,
         "cost-micros": found.total_micros,
-        "reported-micros": found.reported_micros if is_known else None,
-        "computed-micros": found.computed_micros if is_known else None,
+        "reported-micros": cost.reported_micros if cost.reported_requests else None,
+        "computed-micros": cost.computed_micros if cost.computed_requests else None,
         "unpriced-requests": found.unpriced_requests,
         "unpriced-models": list(found.unpriced_models),
     }

@@ -17,7 +17,7 @@ _MICRO = 1_000_000
 
 def is_unknown(usage: Usage) -> bool:
     """Whether there were calls, and nobody knows what any of them cost."""
-    return usage.total_micros is None
+    return usage.requests > 0 and usage.total_micros is None
 
 
 def money(micros: int, total: int) -> str:

@@ -12,6 +12,7 @@ from pyjama_metrics.histogram import Histogram
 from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.blobs import histogram_of
 from pyjama_metrics.storage.history.schema import SUMS as USAGE
+from pyjama_metrics.usages import COMPUTED, REPORTED
 
 _TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ns), max(most_ns)"
 _USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
@@ -70,15 +71,9 @@ class UsageRow(NamedTuple):
     begin: int
     model: str
     band: int
-    is_reported: bool
-    requests: int
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
-    estimated_tokens: int
-    reported_micros: int
+    kind: str
+    sums: list[int]
+    """In the order of `pyjama_metrics.ledger_rows.COLUMNS`."""
 
 
 @contextmanager
@@ -253,7 +248,8 @@ class Reader:
             f" GROUP BY {by}, usage.model, band, kind) part JOIN names ON names.id = part.model",
             values,
         )
-        return [UsageRow(what, begin, text, band, bool(kind), *sums) for what, begin, _, band, kind, *sums, text in rows]
+        kinds = COMPUTED, REPORTED
+        return [UsageRow(what, begin, text, band, kinds[kind], sums) for what, begin, _, band, kind, *sums, text in rows]
 
     def runs(self, name: str) -> list[tuple[Any, ...]]:
         """The runs of that name; more than one only where two agents have used it."""

@@ -392,12 +392,13 @@ def history_and_total(
         return _slices(reader, bounds, Whose(agent, project), overrides, durations=durations)
 
 
-def total(
+def whole(
     begin: int,
     end: int,
     *,
     agent: str | None = None,
     project: str | None = None,
+    durations: bool = False,
     folder: str | None = None,
     overrides: Overrides | None = None,
 ) -> Slice:
@@ -406,10 +407,10 @@ def total(
     with opened(_folder(folder)) as reader:
         if reader is None:
             return Slice(begin, end, Tally(), Usage())
-        return _slices(reader, [begin, end], Whose(agent, project), overrides, durations=False)[1]
+        return _slices(reader, [begin, end], Whose(agent, project), overrides, durations=durations)[1]
 
 
-def known_from(*, folder: str | None = None) -> int | None:
+def forgotten_before(*, folder: str | None = None) -> int | None:
     """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
     with opened(_folder(folder)) as reader:
         return None if reader is None else reader.horizon()
@@ -455,7 +456,7 @@ def _slices(
     )
     if len(steps) == 1:
         return steps, steps[0]
-    return steps, Slice(begin, end, _tally(executions), _usage(rows, overrides), sum(runs))
+    return steps, Slice(begin, end, _tally(executions), _together([each.usage for each in steps]), sum(runs))
 
 
 def _step_within(bounds: Sequence[int], cuts: Iterable[int] = ()) -> int:
@@ -553,6 +554,18 @@ def _usage(rows: Sequence[UsageRow], overrides: Overrides | None) -> Usage:
         sum(column) for column in zip(*(row.sums[ALL_TOKENS] for row in rows), strict=True)
     )
     return Usage(uncached, output, read, write, write_1h, cost)
+
+
+def _together(usages: Sequence[Usage]) -> Usage:
+    """What usages add up to, exactly: costs are added before they are rounded."""
+    return Usage(
+        sum(usage.input for usage in usages),
+        sum(usage.output for usage in usages),
+        sum(usage.cache_read for usage in usages),
+        sum(usage.cache_write for usage in usages),
+        sum(usage.cache_write_1h for usage in usages),
+        sum((usage.cost for usage in usages), NOTHING),
+    )
 
 
 def _folder(folder: str | None) -> str:

@@ -214,7 +214,7 @@ def _row_of_session(run: ExecutionSummary) -> Row:
 
 
 def _total(kind: Kind, span: Span, rows: tuple[Row, ...], folder: str | None, overrides: Overrides | None) -> Row:
-    whole = history.total(span.begin, span.end, agent=span.agent, project=span.project, folder=folder, overrides=overrides)
+    whole = history.whole(span.begin, span.end, agent=span.agent, project=span.project, folder=folder, overrides=overrides)
     executions, runs = whole.executions, whole.runs
     if kind in ("sessions", "projects", "hosts"):
         # Theirs are those of runs, and a run may have begun before the span: the sum is that of what is shown.
@@ -236,5 +236,5 @@ def _sum(tallies: list[Tally]) -> Tally:
 
 
 def _known_from(span: Span, folder: str | None) -> int | None:
-    horizon = history.known_from(folder=folder)
+    horizon = history.forgotten_before(folder=folder)
     return horizon if horizon is not None and horizon > span.begin else None

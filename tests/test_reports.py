@@ -290,7 +290,7 @@ def test_every_breakdown_adds_up_to_the_span(calls: list[Event], starts: list[Ev
         caught_up(Path(folder), Hub(folder, clock=lambda: (FIRST + 6 * 24 * HOUR) / 1000))
         asked: dict[str, Any] = {"folder": folder, "overrides": OWN}
         for filters in ({}, {"agent": "a"}, {"project": "p"}, {"agent": "a", "project": ""}):
-            whole = history.total(since, until, **filters, **asked).usage
+            whole = history.whole(since, until, **filters, **asked).usage
             expected = sums([whole])
             for by in DIMENSIONS:
                 parts = history.breakdown(since, until, by, **filters, **asked)
@@ -299,9 +299,9 @@ def test_every_breakdown_adds_up_to_the_span(calls: list[Event], starts: list[Ev
             for step in ("hour", "day", "week", "month"):
                 steps, total = history.history_and_total(since, until, step, zone=zone, clipped=True, **filters, **asked)
                 assert sums([each.usage for each in steps]) == expected == sums([total.usage]), (step, filters)
-        everybody = sums([history.total(since, until, **asked).usage])
+        everybody = sums([history.whole(since, until, **asked).usage])
         for key, names in (("agent", ("a", "b", "=1+1")), ("project", ("p", "q", ""))):
-            parts = [history.total(since, until, **{key: name}, **asked).usage for name in names]
+            parts = [history.whole(since, until, **{key: name}, **asked).usage for name in names]
             assert sums(parts) == everybody, key
 
 

@@ -324,6 +324,7 @@ class Hub:
             HubError: one of the two cannot be brought up to date.
         """
         deadline = time.monotonic() + timeout
+        self.catch_up(timeout)  # as far as that goes without keeping others from it
         return self._under_lock(timeout, lambda held, doubt: self._as_one(held, doubt, look, timeout, deadline), 1)
 
     def _as_one(self, held: HeldLock, doubt: int, look: Callable[[State], Result], timeout: float, deadline: float) -> Result:

@@ -224,7 +224,7 @@ def test_totals_are_compared_as_of_one_moment_while_agents_record(home: Path) ->
     import select
     p.record_agent_start("a")
     say("ready")
-    while not select.select([0], [], [], 0)[0]:
+    while not select.select([0], [], [], 0.001)[0]:
         for _ in range(20):
             p.record_tool_execution("t", "a", "ok", 1.5)
         p.record_llm_usage("claude-opus-4-8", "a", input_tokens=3)

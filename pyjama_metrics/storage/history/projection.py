@@ -150,6 +150,11 @@ def _keep(connection: sqlite3.Connection, offsets: Offsets) -> None:
     connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", [(name, *at) for name, at in offsets.items()])
 
 
+def _end(segment: Segment, offsets: Offsets, until: Mapping[str, int]) -> int:
+    """How far to read a journal; where more than that was read already, it is not to be taken for a journal that was cut."""
+    return max(until.get(segment.name, 0), offsets.get(segment.name, (0, 0))[0])
+
+
 class _Reading:
     """One look at the journals, under the lock: a journal that is not there now is gone for good.
 
@@ -162,7 +167,7 @@ class _Reading:
         self._latest = latest_ms
         self._listed = segments.listing(folder)
         if until is not None:
-            self._listed = [replace(each, size=min(each.size, until.get(each.name, 0))) for each in self._listed]
+            self._listed = [replace(each, size=min(each.size, _end(each, offsets, until))) for each in self._listed]
         self.offsets: Offsets = {}
         self.torn: dict[str, int] = {}
         self.caught_up = False
@@ -203,7 +208,8 @@ class _Reading:
             if batch.offset == at:
                 return batch
         try:
-            lines, size = segments.read_lines(segment.path, at, share)
+            # No further than it was when it was listed: the caller may have named an end.
+            lines, size = segments.read_lines(segment.path, at, min(share, segment.size - at))
         except (FileNotFoundError, PermissionError):
             return None  # removed since it was listed, or another user's
         if not size:

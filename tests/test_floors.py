@@ -53,6 +53,7 @@ FLOORS = (
         (
             "days",
             "time_steps",
+            "answers",
             "history",
             "reports",
             "agreement",

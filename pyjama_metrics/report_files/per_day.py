@@ -1,6 +1,7 @@
 """The history as a folder of small files: ``daily/YYYY-MM-DD.json`` and ``executions/<id>.json``, for backups and programs.
 
-A file is written beside its place and renamed, so whoever reads it finds it whole; one whose content stays is left alone.
+A file is written beside its place and renamed, so whoever reads it finds it whole; one whose content stays is left alone. So is
+one about a time of which the history has forgotten a part since: the file knows more.
 """
 
 from __future__ import annotations
@@ -61,18 +62,20 @@ def write(folder: str, span: Span, *, hub: str | None = None, overrides: Overrid
             if run.run
         ]
         days = list(pairwise(boundaries(span.begin, span.end, "day", span.zone)))
+        known_from = history.forgotten_before(folder=hub) or 0
         done = written = 0
         for begin, end in days:
             done += 1
             found = _day(replace(span, begin=begin, end=end), hub, overrides)
             if found is not None:
-                written += _put(os.path.join(folder, DAILY, f"{found['day']}.json"), found)
+                written += _put(os.path.join(folder, DAILY, f"{found['day']}.json"), found, is_whole=begin >= known_from)
             yield Step(done, len(days) + len(runs), written)
         for name, run in zip(_names([(run.run, run.agent) for run in runs]), runs, strict=True):
             done += 1
             whole = history.execution_summary(run.run, agent=run.agent, folder=hub, overrides=overrides)
             if whole is not None:  # forgotten meanwhile
-                written += _put(os.path.join(folder, EXECUTIONS, f"{name}.json"), plain.execution(whole, span.zone))
+                is_whole = whole.started is None or whole.started >= known_from
+                written += _put(os.path.join(folder, EXECUTIONS, f"{name}.json"), plain.execution(whole, span.zone), is_whole)
             yield Step(done, len(days) + len(runs), written)
 
 
@@ -112,11 +115,11 @@ def _day(span: Span, hub: str | None, overrides: Overrides | None) -> dict[str, 
     return plain.day(export_of(span, 0, found))
 
 
-def _put(path: str, document: dict[str, Any]) -> bool:
-    """Write a document where it is not there already; whether it was written."""
+def _put(path: str, document: dict[str, Any], is_whole: bool) -> bool:
+    """Write a document where it is not there already, or where it tells more; whether it was written."""
     data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
     try:
-        if files.read_whole(path) == data:
+        if files.read_whole(path) == data or not is_whole:
             return False
     except FileNotFoundError:
         pass  # it is new

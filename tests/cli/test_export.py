@@ -17,6 +17,7 @@ from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.version import __version__
 from tests import a_week
 from tests.cli.commands import ReadyCommands, pyjama, ready_commands
+from tests.histories import database
 from tests.journals import event, leave_journal
 
 WEEK = ("--from", "2025-10-25", "--to", "2025-10-28", "--timezone", "Europe/Berlin")
@@ -191,6 +192,22 @@ def test_a_folder_gets_a_file_a_day_and_a_file_a_run(ready: ReadyCommands, tmp_p
     ready.run("export", *WEEK, "--per-day", str(folder))
     after = contents(folder)
     assert [name for name in after if after[name] != before[name]] == ["daily/2025-10-27.json"]
+
+
+def test_what_the_history_forgets_stays_in_the_folder(ready: ReadyCommands, week: Path, tmp_path: Path) -> None:
+    """Also a day of which it still knows a half."""
+    folder = tmp_path / "backup"
+    ready.run("export", *WEEK, "--per-day", str(folder))
+    before = contents(folder)
+    noon = a_week.at(26, 12)
+    with database(week) as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('horizon', ?)", (noon,))
+        for table in ("minutes", "hours", "totals", "usage", "usage_totals"):
+            connection.execute(f"DELETE FROM {table} WHERE begin < ?", (noon,))
+    assert "Wrote 0 files" in ready.run("export", *WEEK, "--per-day", str(folder)).stderr
+    assert contents(folder) == before
+    assert ready.run("export", *WEEK, "--per-day", str(tmp_path / "another")).returncode == 0
+    assert "daily/2025-10-26.json" in contents(tmp_path / "another")
 
 
 def test_no_name_of_a_run_leaves_the_folder(ready: ReadyCommands, tmp_path: Path) -> None:

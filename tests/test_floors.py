@@ -54,7 +54,10 @@ FLOORS = (
         "hub",
         (
             "days",
+            "time_steps",
+            "answers",
             "history",
+            "reports",
             "agreement",
             "correcting",
             "deaths",
@@ -72,7 +75,7 @@ FLOORS = (
             "reading",
         ),
     ),
-    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*")),
+    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*", "report_files", "report_files.*")),
 )
 """From the ground up; names are below the package. "" is the front door, which only edges may use."""
 

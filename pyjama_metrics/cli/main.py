@@ -42,6 +42,8 @@ COMMANDS = (
     Command("demo", "start a few real agents and the page, to see it move"),
     Command("show", "print totals, agents and tools"),
     Command("logs", "print the last log entries, or follow them"),
+    Command("report", "print what a span of time cost, by day, agent, model, …"),
+    Command("export", "write all of it into a file to hand on: JSON, CSV, Markdown or HTML"),
     Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),
@@ -59,6 +61,7 @@ examples:
   pyjama-metrics run -- make test           any command as an agent
   pyjama-metrics logs -f | grep error
   pyjama-metrics show --json | jq .metrics.global
+  pyjama-metrics report daily               what each of the last thirty days cost
 
 The figures are in $PYJAMA_HOME (default ~/.pyjama). Exit codes: 0 fine, 1 failed, 2 wrong usage.
 'pyjama-metrics COMMAND --help' says more about a command.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyjama_metrics.corrections import Row
 from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.storage.history import schema
-from pyjama_metrics.storage.history.sums import SUMS
+from pyjama_metrics.storage.history.schema import SUMS
 from pyjama_metrics.usages import COMPUTED, REPORTED
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.storage.history import schema
-from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, QUARTER_MS
-from pyjama_metrics.storage.history.sums import SUMS
+from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, QUARTER_MS, SUMS
 from pyjama_metrics.storage.history.upkeep import meta
 from pyjama_metrics.usages import COMPUTED, REPORTED
 

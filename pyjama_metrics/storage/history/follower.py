@@ -110,6 +110,10 @@ class History:
         ahead = self._ahead_of(listed)
         return ahead > 0 and (now or ahead >= MUCH or self._is_time())
 
+    def waiting(self, listed: Sequence[Segment]) -> int:
+        """Bytes of these journals that are not in the database; 1 where nobody knows yet."""
+        return self._ahead_of(listed)
+
     def _is_unknown(self, listed: Sequence[Segment]) -> bool:
         """Whether this process neither knows how far it is, nor has to."""
         if self._offsets is not None or not self.is_left_to_others:

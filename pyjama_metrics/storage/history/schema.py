@@ -26,6 +26,9 @@ ALL, ALL_BY_HOUR = 0, -1
 
 MINUTE_MS, QUARTER_MS, HOUR_MS, DAY_MS = 60_000, 900_000, 3_600_000, 86_400_000
 
+SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estimated_tokens, reported_micros"
+"""What model calls add up to, in the tables that have their sums."""
+
 _TALLY = """
     success INTEGER NOT NULL, error INTEGER NOT NULL, interrupted INTEGER NOT NULL,
     timed INTEGER NOT NULL, total_us INTEGER NOT NULL, least_ns INTEGER, most_ns INTEGER, buckets BLOB"""

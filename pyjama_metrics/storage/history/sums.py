@@ -11,7 +11,7 @@ from pyjama_metrics.corrections import Row, total_of
 from pyjama_metrics.histogram import LARGEST_SUM_US
 from pyjama_metrics.storage.history.blobs import NS, buckets_of, packed
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
-from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS
+from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS, SUMS
 from pyjama_metrics.usages import REPORTED, Figures, Owner, Request, amounts_of, charge_of, join
 
 _HASH_BYTES = 12
@@ -28,7 +28,6 @@ ADD_TALLY = f"""DO UPDATE SET success = success + excluded.success, error = erro
     buckets = merged(buckets, excluded.buckets)"""
 """How a row of executions is added to the one that is there."""
 
-SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estimated_tokens, reported_micros"
 _ADD_SUMS = "DO UPDATE SET " + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
 _USAGE_KEY = ("begin", "run", "agent", "model", "phase", "tool", "band", "kind")
 _TOTALS_KEY = ("begin", "agent", "model", "band", "kind")

@@ -256,6 +256,15 @@ def history(
         return _slices(reader, bounds, agent, overrides, durations=durations)
 
 
+def known_from(*, folder: str | None = None) -> int | None:
+    """The hour in which the first of what is kept happened, in milliseconds since the epoch; None where nothing is known.
+
+    Raises HistoryUnusable.
+    """
+    with opened(_folder(folder)) as reader:
+        return None if reader is None else reader.first()
+
+
 # -- time ----------------------------------------------------------------------------------------------------------------
 
 

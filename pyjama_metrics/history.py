@@ -13,18 +13,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any, Literal
 
 from pyjama_metrics import histogram, pricing, settings
 from pyjama_metrics.pricing import Overrides, Tokens
-from pyjama_metrics.storage.history.reading import Reader, TallyRow, UsageRow, opened
-
-MOST_STEPS = 10_000
-"""Steps of one answer; more are refused, as nobody can look at them."""
-QUARTER_MS = 900_000
-_STEPS = {"quarter": QUARTER_MS, "hour": 4 * QUARTER_MS, "6h": 24 * QUARTER_MS}
+from pyjama_metrics.storage.history.reading import ANYBODY, Reader, TallyRow, UsageRow, Whose, opened
+from pyjama_metrics.time_steps import Step, boundaries, midnight, whole_quarters
 
 _TOLD = (
     "run",
@@ -44,7 +40,11 @@ _TOLD = (
 )
 _SUMS = UsageRow._fields[5:]
 
-Step = Literal["quarter", "hour", "6h", "day", "week", "month"]
+
+Dimension = Literal["agent", "model", "phase", "tool", "run", "project", "host"]
+"""What a span may be broken down by."""
+TELL_EXECUTIONS = frozenset({"agent", "tool", "run", "project", "host"})
+"""The dimensions by which executions are known; nobody tells for which model, or in which phase, a tool was executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A name and what belongs to it: an agent, a model, a phase or a tool."""
+    """A name and what belongs to it: an agent, a model, a phase, a tool, a run, a project or a host.
+
+    The empty name stands for what belongs to none: a model call in no phase, say. ``runs`` are those that began in the span.
+    """
 
     name: str
     executions: Tally = field(default_factory=Tally)
@@ -143,12 +146,13 @@ class ExecutionSummary:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What happened in a step of time."""
+    """What happened in a step of time; ``runs`` are those that began in it."""
 
     begin: int
     end: int
     executions: Tally
     usage: Usage
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +200,78 @@ def all_executions(
 
 
 def agent_breakdown(begin: int, end: int, *, folder: str | None = None, overrides: Overrides | None = None) -> tuple[Part, ...]:
-    """The agents that did something in a span, dearest first, then by name. Raises HistoryUnusable."""
+    """The agents that did something in a span, dearest first, then by executions and name. Raises HistoryUnusable."""
     with opened(_folder(folder)) as reader:
-        return () if reader is None else _agents(reader, *_whole_quarters(begin, end), overrides)
+        return () if reader is None else _parts(reader, *whole_quarters(begin, end), "agent", ANYBODY, overrides)
+
+
+def breakdown(
+    begin: int,
+    end: int,
+    by: Dimension,
+    *,
+    agent: str | None = None,
+    project: str | None = None,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> tuple[Part, ...]:
+    """A span by agent, model, phase, tool, run, project or host: dearest first, then by executions and name.
+
+    Every model call of the span is in exactly one part; in that without a name where nothing was told. So the parts of the cost
+    add up to those of the span, exactly before they are rounded, whatever it is broken down by.
+
+    Executions are known by time for agents and tools, and by run: those of a project or a host, and all where one project is
+    asked for, are of the runs that began in the span; a run has all of its own. By model and by phase they are not known
+    (`TELL_EXECUTIONS`).
+
+    Args:
+        begin: of the span, moved outwards to a quarter of an hour.
+        end: of the span, likewise.
+        by: what to break it down by. A run is named by its id; two agents may have used the same one.
+        agent: only what is this agent's.
+        project: only what is of this project's runs; the empty text asks for what is of no project.
+        folder: the hub's.
+        overrides: prices of one's own.
+
+    Raises:
+        HistoryUnusable: the database cannot be read.
+    """
+    if by == "run":
+        runs = sessions(begin, end, agent=agent, project=project, folder=folder, overrides=overrides)
+        return _dearest_first([Part(run.run, run.executions, run.usage, int(bool(run.run))) for run in runs])
+    with opened(_folder(folder)) as reader:
+        return () if reader is None else _parts(reader, *whole_quarters(begin, end), by, Whose(agent, project), overrides)
+
+
+def sessions(
+    begin: int,
+    end: int,
+    *,
+    agent: str | None = None,
+    project: str | None = None,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> tuple[ExecutionSummary, ...]:
+    """The runs that were there in a span, the latest first: each with its model calls of that span, and with all its executions.
+
+    Model calls that belong to no run are last, as a run without a name. Raises HistoryUnusable.
+    """
+    since, until = whole_quarters(begin, end)
+    with opened(_folder(folder)) as reader:
+        if reader is None:
+            return ()
+        whose = Whose(agent, project)
+        used = reader.usages_by(since, until, "run", whose, _price_changes(reader.models(since, until), since, until))
+        by_run = _grouped(used)
+        found = []
+        for row in reader.runs_there(since, until, whose):
+            told: dict[str, Any] = dict(zip(_TOLD, row[1:-3], strict=True))
+            found.append(ExecutionSummary(**told, executions=Tally(*row[-3:]), usage=_usage(by_run.pop(row[0], []), overrides)))
+        rest = [row for rows in by_run.values() for row in rows]
+        if rest:
+            nobody: dict[str, Any] = dict.fromkeys(_TOLD) | {"run": "", "agent": "", "last_seen": max(row.begin for row in rest)}
+            found.append(ExecutionSummary(**nobody, executions=Tally(), usage=_usage(rest, overrides)))
+        return tuple(found)
 
 
 def daily_usage(
@@ -209,15 +282,10 @@ def daily_usage(
     with opened(_folder(folder)) as reader:
         if reader is None:
             return DailyUsage(day, begin, end, Tally(), Usage(), (), ())
-        (whole,) = _slices(reader, [begin, end], None, overrides, durations=True)
-        step = _step_within([begin, end], _price_changes(reader.models(begin, end), begin, end))
-        models: dict[str, list[UsageRow]] = {}
-        for row in reader.usages(begin, end, step, None):
-            models.setdefault(row.model, []).append(row)
-        parts = [Part(name, usage=_usage(rows, overrides)) for name, rows in models.items()]
-        return DailyUsage(
-            day, begin, end, whole.executions, whole.usage, _agents(reader, begin, end, overrides), _dearest_first(parts)
-        )
+        (whole,) = _slices(reader, [begin, end], ANYBODY, overrides, durations=True)
+        agents = _parts(reader, begin, end, "agent", ANYBODY, overrides)
+        models = _parts(reader, begin, end, "model", ANYBODY, overrides)
+        return DailyUsage(day, begin, end, whole.executions, whole.usage, agents, models)
 
 
 def history(
@@ -226,8 +294,10 @@ def history(
     step: Step,
     agent: str | None = None,
     *,
+    project: str | None = None,
     zone: tzinfo | None = None,
-    week_begins: int = 0,
+    week_begins: int | None = None,
+    clipped: bool = False,
     durations: bool = False,
     folder: str | None = None,
     overrides: Overrides | None = None,
@@ -235,25 +305,48 @@ def history(
     """What happened in a span, step by step; also those steps in which nothing did.
 
     Args:
-        begin: of the span; the first step and the last are whole ones.
+        begin: of the span; the first step and the last are whole ones, unless they are clipped.
         end: of the span.
         step: how long a step is.
         agent: of all agents where None.
+        project: of all projects where None; as in `breakdown`.
         zone: in which days, weeks and months begin; the local one where None.
-        week_begins: 0 for Monday … 6 for Sunday.
+        week_begins: 0 for Monday … 6 for Sunday; as ``PYJAMA_WEEK_BEGINS`` says where None.
+        clipped: the first step begins and the last one ends where the span does, moved outwards to a quarter of an hour.
         durations: tell the quantiles of the durations, too, which takes longer.
         folder: the hub's.
         overrides: prices of one's own.
 
     Raises:
         HistoryUnusable: the database cannot be read.
-        ValueError: more than `MOST_STEPS`, or a span that ends before it begins.
+        ValueError: more than `time_steps.MOST_STEPS`, or a span that ends before it begins.
     """
-    bounds = boundaries(begin, end, step, zone, week_begins)
+    bounds = boundaries(begin, end, step, zone, settings.week_begins() if week_begins is None else week_begins)
+    if clipped:
+        bounds[0], bounds[-1] = whole_quarters(begin, end)
     with opened(_folder(folder)) as reader:
         if reader is None:
             return tuple(Slice(one, other, Tally(), Usage()) for one, other in pairwise(bounds))
-        return _slices(reader, bounds, agent, overrides, durations=durations)
+        return _slices(reader, bounds, Whose(agent, project), overrides, durations=durations)
+
+
+def whole(
+    begin: int,
+    end: int,
+    *,
+    agent: str | None = None,
+    project: str | None = None,
+    durations: bool = False,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> Slice:
+    """All of a span together, its ends moved outwards to a quarter of an hour; the cost is rounded once. Raises HistoryUnusable."""
+    since, until = whole_quarters(begin, end)
+    with opened(_folder(folder)) as reader:
+        if reader is None:
+            return Slice(since, until, Tally(), Usage())
+        (found,) = _slices(reader, [since, until], Whose(agent, project), overrides, durations=durations)
+        return found
 
 
 def known_from(*, folder: str | None = None) -> int | None:
@@ -265,83 +358,30 @@ def known_from(*, folder: str | None = None) -> int | None:
         return None if reader is None else reader.first()
 
 
-# -- time ----------------------------------------------------------------------------------------------------------------
-
-
-def midnight(day: date, zone: tzinfo | None = None) -> int:
-    """When a day begins, in milliseconds since the epoch: in a time zone, or where this machine is."""
-    # Without a zone datetime asks the system, which knows when the clocks change.
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1000
-
-
-def boundaries(begin: int, end: int, step: Step, zone: tzinfo | None, week_begins: int = 0) -> list[int]:
-    """Where the steps of a span begin, and at last where it ends. Raises ValueError."""
-    if end <= begin:
-        raise ValueError("The span ends before it begins.")
-    if step in _STEPS:
-        length = _STEPS[step]
-        # Hours begin where those of the zone's day do, which are not those of UTC everywhere.
-        first = midnight(_day_of(begin, zone), zone)
-        at = first + (begin - first) // length * length
-        _refuse_many((end - at) // length)
-        return list(range(at, end + length, length))
-    day = _begin_of(_day_of(begin, zone), step, week_begins)
-    _refuse_many((end - begin) // (24 * _STEPS["hour"]) // {"day": 1, "week": 7, "month": 28}[step])
-    found = [midnight(day, zone)]
-    while found[-1] < end:
-        day = _next(day, step)
-        found.append(midnight(day, zone))
-    return found
-
-
-def _refuse_many(steps: int) -> None:
-    if steps > MOST_STEPS:
-        raise ValueError(
-            f"That would be {steps:,} steps; {MOST_STEPS:,} are the most. Ask for longer ones, or for a shorter span."
-        )
-
-
-def _day_of(time_ms: int, zone: tzinfo | None) -> date:
-    return datetime.fromtimestamp(time_ms / 1000, zone).date()
-
-
-def _begin_of(day: date, step: Step, week_begins: int) -> date:
-    if step == "week":
-        return day - timedelta(days=(day.weekday() - week_begins) % 7)
-    return day.replace(day=1) if step == "month" else day
-
-
-def _next(day: date, step: Step) -> date:
-    if step == "month":
-        return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return day + timedelta(days=7 if step == "week" else 1)
-
-
-def _whole_quarters(begin: int, end: int) -> tuple[int, int]:
-    return begin - begin % QUARTER_MS, -(-end // QUARTER_MS) * QUARTER_MS
-
-
 # -- sums ----------------------------------------------------------------------------------------------------------------
 
 
 def _slices(
-    reader: Reader, bounds: list[int], agent: str | None, overrides: Overrides | None, *, durations: bool
+    reader: Reader, bounds: list[int], whose: Whose, overrides: Overrides | None, *, durations: bool
 ) -> tuple[Slice, ...]:
     begin, end = bounds[0], bounds[-1]
     step = _step_within(bounds)
     tallies: list[list[TallyRow]] = [[] for _ in bounds[1:]]
-    for row in reader.tallies(begin, end, step, agent, durations=durations):
+    for row in reader.tallies(begin, end, step, whose, durations=durations):
         tallies[bisect_right(bounds, begin + row.group * step) - 1].append(row)
-    rows = reader.usages(begin, end, step, agent)
+    runs = [0] * len(tallies)
+    for group, count in reader.runs_begun(begin, end, step, whose).items():
+        runs[bisect_right(bounds, begin + group * step) - 1] += count
+    rows = reader.usages(begin, end, step, whose)
     if cuts := _price_changes({row.model for row in rows}, begin, end):
         step = _step_within(bounds, cuts)
-        rows = reader.usages(begin, end, step, agent)
+        rows = reader.usages(begin, end, step, whose)
     usages: list[list[UsageRow]] = [[] for _ in bounds[1:]]
     for used in rows:
         usages[bisect_right(bounds, begin + used.group * step) - 1].append(used)
     return tuple(
-        Slice(one, other, _tally(of_step), _usage(used, overrides))
-        for one, other, of_step, used in zip(bounds, bounds[1:], tallies, usages, strict=False)
+        Slice(one, other, _tally(of_step), _usage(used, overrides), begun)
+        for one, other, of_step, used, begun in zip(bounds, bounds[1:], tallies, usages, runs, strict=False)
     )
 
 
@@ -355,20 +395,45 @@ def _price_changes(models: Iterable[str], begin: int, end: int) -> list[int]:
     return sorted({cut for model in models for cut in pricing.periods(model) if begin < cut < end})
 
 
-def _agents(reader: Reader, begin: int, end: int, overrides: Overrides | None) -> tuple[Part, ...]:
-    tallies = {row.group: [row] for row in reader.tallies_by_agent(begin, end, durations=False)}
-    usages: dict[str, list[UsageRow]] = {}
-    for used in reader.usages_by_agent(begin, end, _price_changes(reader.models(begin, end), begin, end)):
-        usages.setdefault(used.group, []).append(used)
-    runs = reader.runs_by_agent(begin, end)
+def _parts(reader: Reader, begin: int, end: int, by: Dimension, whose: Whose, overrides: Overrides | None) -> tuple[Part, ...]:
+    cuts = _price_changes(reader.models(begin, end), begin, end)
+    usages = _grouped(reader.usages_by(begin, end, by, whose, cuts))
+    tallies: dict[Any, TallyRow] = {}
+    runs: dict[str, int] = {}
+    if by in TELL_EXECUTIONS:
+        tallies = {row.group: row for row in _executions(reader, begin, end, by, whose)}
+        runs = {} if by == "tool" else reader.runs_by(begin, end, by, whose)
     names = tallies.keys() | usages.keys() | runs.keys()
     return _dearest_first(
-        [Part(name, _tally(tallies.get(name, [])), _usage(usages.get(name, []), overrides), runs.get(name, 0)) for name in names]
+        [
+            Part(
+                name,
+                _tally([tallies[name]] if name in tallies else []),
+                _usage(usages.get(name, []), overrides),
+                runs.get(name, 0),
+            )
+            for name in names
+        ]
     )
 
 
+def _executions(reader: Reader, begin: int, end: int, by: Dimension, whose: Whose) -> list[TallyRow]:
+    if whose.project is None and by == "agent":
+        return reader.tallies_by_agent(begin, end, whose.agent)
+    if whose.project is None and by == "tool":
+        return reader.tallies_by_tool(begin, end, whose.agent)
+    return reader.tallies_of_runs(begin, end, by, whose)
+
+
+def _grouped(rows: Iterable[UsageRow]) -> dict[Any, list[UsageRow]]:
+    found: dict[Any, list[UsageRow]] = {}
+    for row in rows:
+        found.setdefault(row.group, []).append(row)
+    return found
+
+
 def _dearest_first(parts: list[Part]) -> tuple[Part, ...]:
-    return tuple(sorted(parts, key=lambda part: (-(part.usage.total_micros or 0), part.name)))
+    return tuple(sorted(parts, key=lambda part: (-(part.usage.total_micros or 0), -part.executions.count, part.name)))
 
 
 def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, *, in_parts: bool) -> ExecutionSummary:

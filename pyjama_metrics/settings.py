@@ -25,6 +25,7 @@ SETTINGS = (
     Setting("PYJAMA_HISTORY", "1", "0: no history is kept; the live figures do not change by that."),
     Setting("PYJAMA_HISTORY_DAYS", "30", "Days of history that are kept."),
     Setting("PYJAMA_HISTORY_MB", "1024", "Size of the history in MiB beyond which the oldest of it goes."),
+    Setting("PYJAMA_WEEK_BEGINS", "monday", "sunday: weeks of reports begin on Sunday."),
     Setting("PYJAMA_RUN", "set by a running agent", "Run id of the agent that started this process: the parent of its runs."),
     Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
 )
@@ -69,6 +70,11 @@ def history_days() -> int:
 def history_bytes() -> int:
     """The size of the history beyond which the oldest of it goes."""
     return _natural("PYJAMA_HISTORY_MB", 1024) * 1024 * 1024
+
+
+def week_begins() -> int:
+    """The day with which weeks begin: 0 for Monday, 6 for Sunday."""
+    return 6 if os.environ.get("PYJAMA_WEEK_BEGINS", "").strip().lower() == "sunday" else 0
 
 
 def _natural(name: str, default: int) -> int:

@@ -51,6 +51,7 @@ FLOORS = (
         "hub",
         (
             "days",
+            "time_steps",
             "history",
             "deaths",
             "tail",

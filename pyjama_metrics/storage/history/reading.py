@@ -15,6 +15,7 @@ from pyjama_metrics.storage.history.sums import SUMS as USAGE
 
 _TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ns), max(most_ns)"
 _USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
+_WITH_RUNS = "usage LEFT JOIN runs ON runs.id = usage.run"
 _AGENTS = "SELECT id FROM names"
 """Among these are all agents: their rows are found by number, as an index by time would take more room than it saves."""
 _RUN = (
@@ -22,6 +23,32 @@ _RUN = (
     " last_seen, success, errors, interrupted"
 )
 _RUNS = f"SELECT {_RUN} FROM runs JOIN names who ON who.id = runs.agent LEFT JOIN names what ON what.id = runs.project"
+
+
+_BY = {
+    "agent": "usage.agent",
+    "model": "usage.model",
+    "phase": "usage.phase",
+    "tool": "usage.tool",
+    "run": "usage.run",
+    "project": "coalesce(runs.project, 0)",
+    "host": "coalesce(runs.host, '')",
+}
+"""What model calls are grouped by."""
+_RUN_TALLIES = (
+    "sum(run_tools.success), sum(run_tools.error), sum(run_tools.interrupted), sum(timed), sum(total_us), NULL, NULL, NULL"
+)
+_RUNS_WITH_TOOLS = "run_tools JOIN runs ON runs.id = run_tools.run"
+
+
+class Whose(NamedTuple):
+    """Whose sums are asked for; None stands for everybody's. The empty project is that of runs without one."""
+
+    agent: str | None = None
+    project: str | None = None
+
+
+ANYBODY = Whose()
 
 
 class TallyRow(NamedTuple):
@@ -95,8 +122,33 @@ class Reader:
             return self.number(agent)
         return schema.ALL if since % schema.HOUR_MS or step % schema.HOUR_MS else schema.ALL_BY_HOUR
 
-    def tallies(self, since: int, until: int, step: int, agent: str | None, *, durations: bool) -> list[TallyRow]:
-        """Executions in steps of equal length from ``since`` on; the group is the number of the step."""
+    def _runs_of(self, whose: Whose) -> tuple[str, tuple[int, ...]]:
+        """A condition on runs, and its values."""
+        conditions, values = "", list[int]()
+        if whose.agent is not None:
+            conditions += " AND runs.agent = ?"
+            values.append(self.number(whose.agent))
+        if whose.project is not None:
+            conditions += " AND coalesce(runs.project, 0) = ?"
+            values.append(self.number(whose.project) if whose.project else 0)
+        return conditions, tuple(values)
+
+    def tallies(self, since: int, until: int, step: int, whose: Whose, *, durations: bool) -> list[TallyRow]:
+        """Executions in steps of equal length from ``since`` on; the group is the number of the step.
+
+        Those of one project are known by run only: they count, without quantiles, where their run began.
+        """
+        if whose.project is not None:
+            conditions, values = self._runs_of(whose)
+            return _tally_rows(
+                self._connection.execute(
+                    f"SELECT (started - ?) / ?, {_RUN_TALLIES} FROM {_RUNS_WITH_TOOLS} WHERE started >= ? AND started < ?"
+                    f"{conditions} GROUP BY 1",
+                    (since, step, since, until, *values),
+                ),
+                False,
+            )
+        agent = whose.agent
         merge = "merge(buckets)" if durations else "NULL"
         rows = self._connection.execute(
             f"SELECT (begin - ?) / ?, {_TALLIES}, {merge} FROM totals WHERE agent = ? AND begin >= ? AND begin < ? GROUP BY 1",
@@ -104,15 +156,39 @@ class Reader:
         )
         return _tally_rows(rows, durations)
 
-    def tallies_by_agent(self, since: int, until: int, *, durations: bool) -> list[TallyRow]:
+    def tallies_by_agent(self, since: int, until: int, agent: str | None) -> list[TallyRow]:
         """Executions of a span by the name of their agent."""
-        merge = "merge(buckets)" if durations else "NULL"
+        agents, values = (_AGENTS, ()) if agent is None else ("?", (self.number(agent),))
         rows = self._connection.execute(
-            f"SELECT text, {_TALLIES}, {merge} FROM totals JOIN names ON names.id = agent"
-            f" WHERE agent IN ({_AGENTS}) AND begin >= ? AND begin < ? GROUP BY agent",
-            (since, until),
+            f"SELECT text, {_TALLIES}, NULL FROM totals JOIN names ON names.id = agent"
+            f" WHERE agent IN ({agents}) AND begin >= ? AND begin < ? GROUP BY agent",
+            (*values, since, until),
         )
-        return _tally_rows(rows, durations)
+        return _tally_rows(rows, False)
+
+    def tallies_by_tool(self, since: int, until: int, agent: str | None) -> list[TallyRow]:
+        """Executions of a span by the name of their tool; an hour of those that are kept by the hour counts where it begins."""
+        whose, values = ("", ()) if agent is None else (" AND agent = ?", (self.number(agent),))
+        slices = " UNION ALL ".join(
+            f"SELECT tool, success, error, interrupted, timed, total_us, least_ns, most_ns FROM {table} WHERE begin >= ? AND begin < ?{whose}"
+            for table in ("minutes", "hours")
+        )
+        rows = self._connection.execute(
+            f"SELECT text, {_TALLIES}, NULL FROM ({slices}) JOIN names ON names.id = tool GROUP BY tool",
+            (since, until, *values) * 2,
+        )
+        return _tally_rows(rows, False)
+
+    def tallies_of_runs(self, since: int, until: int, by: str, whose: Whose) -> list[TallyRow]:
+        """Executions of the runs that began in a span, by ``agent``, ``tool``, ``project`` or ``host``."""
+        conditions, values = self._runs_of(whose)
+        column = {"tool": "run_tools.tool", "agent": "runs.agent"}.get(by) or _BY[by]
+        rows = self._connection.execute(
+            f"SELECT {_named(by, column)}, {_RUN_TALLIES} FROM {_RUNS_WITH_TOOLS} WHERE started >= ? AND started < ?"
+            f"{conditions} GROUP BY {column}",
+            (since, until, *values),
+        )
+        return _tally_rows(rows, False)
 
     def tools_of(self, run: int) -> list[TallyRow]:
         """Executions of a run by tool."""
@@ -135,28 +211,46 @@ class Reader:
         rows = self._connection.execute(f"SELECT text FROM names WHERE id IN (SELECT DISTINCT {column} FROM {source})", values)
         return [text for (text,) in rows]
 
-    def usages(self, since: int, until: int, step: int, agent: str | None) -> list[UsageRow]:
+    def usages(self, since: int, until: int, step: int, whose: Whose) -> list[UsageRow]:
         """Model calls in steps of equal length from ``since`` on; the group is the number of the step."""
-        where = "agent = ? AND begin >= ? AND begin < ?"
-        values = (self._whose(agent, since, step), since, until)
-        return self._usages("usage_totals", f"(begin - {since}) / {step}", f"(begin - {since}) / {step}", where, values)
+        at = f"(begin - {since}) / {step}"
+        if whose.project is not None:
+            conditions, values = self._runs_of_usage(whose)
+            return self._usages(_WITH_RUNS, at, at, f"begin >= ? AND begin < ?{conditions}", (since, until, *values))
+        agent = self._whose(whose.agent, since, step)
+        return self._usages("usage_totals usage", at, at, "agent = ? AND begin >= ? AND begin < ?", (agent, since, until))
 
-    def usages_by_agent(self, since: int, until: int, cuts: Sequence[int]) -> list[UsageRow]:
-        """Model calls of a span by the name of their agent, and by the times at which prices change."""
-        whose = "(SELECT text FROM names WHERE id = agent)"
-        return self._usages(
-            "usage_totals", whose, f"agent, {_period(cuts)}", f"agent IN ({_AGENTS}) AND begin >= ? AND begin < ?", (since, until)
-        )
+    def _runs_of_usage(self, whose: Whose) -> tuple[str, tuple[int, ...]]:
+        conditions, values = self._runs_of(whose)
+        return conditions.replace("runs.agent", "usage.agent"), values
+
+    def usages_by(self, since: int, until: int, by: str, whose: Whose, cuts: Sequence[int]) -> list[UsageRow]:
+        """Model calls of a span by one thing, and by the times at which prices change.
+
+        The group is a name, "" where there is none; for ``run`` it is the run's number, 0 where there is none.
+        """
+        column, span = _BY[by], "begin >= ? AND begin < ?"
+        group, keys = _named(by, column), f"{column}, {_period(cuts)}"
+        if whose.project is None and by in ("agent", "model"):
+            # What is kept by agent and model is a fraction of what is kept by run, phase and tool as well.
+            agents, values = _AGENTS, tuple[int, ...]()
+            if whose.agent is not None:
+                agents, values = "?", (self.number(whose.agent),)
+            elif by == "model":
+                agents, values = "?", (self._whose(None, since, until - since),)
+            return self._usages("usage_totals usage", group, keys, f"agent IN ({agents}) AND {span}", (*values, since, until))
+        conditions, values = self._runs_of_usage(whose)
+        return self._usages(_WITH_RUNS, group, keys, f"{span}{conditions}", (since, until, *values))
 
     def usages_of_run(self, run: int, by: str, cuts: Sequence[int]) -> list[UsageRow]:
         """Model calls of a run by ``phase`` or ``tool``, and by the times at which prices change."""
         what = f"(SELECT text FROM names WHERE id = {by})"
         return self._usages("usage", what, f"{by}, {_period(cuts)}", "run = ?", (run,))
 
-    def _usages(self, table: str, group: str, by: str, where: str, values: tuple[int, ...]) -> list[UsageRow]:
+    def _usages(self, table: str, group: str, by: str, where: str, values: Sequence[int]) -> list[UsageRow]:
         rows = self._connection.execute(
-            f"SELECT part.*, text FROM (SELECT {group}, min(begin), model, band, kind, {_USAGES} FROM {table} WHERE {where}"
-            f" GROUP BY {by}, model, band, kind) part JOIN names ON names.id = part.model",
+            f"SELECT part.*, text FROM (SELECT {group}, min(begin), usage.model, band, kind, {_USAGES} FROM {table} WHERE {where}"
+            f" GROUP BY {by}, usage.model, band, kind) part JOIN names ON names.id = part.model",
             values,
         )
         return [UsageRow(what, begin, text, band, bool(kind), *sums) for what, begin, _, band, kind, *sums, text in rows]
@@ -175,15 +269,44 @@ class Reader:
             (since, until, *filters.values(), limit),
         ).fetchall()
 
-    def runs_by_agent(self, since: int, until: int) -> dict[str, int]:
-        """How many runs of each agent began in a span."""
+    def runs_by(self, since: int, until: int, by: str, whose: Whose) -> dict[str, int]:
+        """How many runs began in a span, by ``agent``, ``project`` or ``host``."""
+        conditions, values = self._runs_of(whose)
+        column = "runs.agent" if by == "agent" else _BY[by]
         return dict(
             self._connection.execute(
-                "SELECT text, count(*) FROM runs JOIN names ON names.id = agent WHERE started >= ? AND started < ?"
-                " GROUP BY agent",
-                (since, until),
+                f"SELECT {_named(by, column)}, count(*) FROM runs WHERE started >= ? AND started < ?{conditions}"
+                f" GROUP BY {column}",
+                (since, until, *values),
             )
         )
+
+    def runs_begun(self, since: int, until: int, step: int, whose: Whose) -> dict[int, int]:
+        """How many runs began in steps of equal length from ``since`` on, by the number of the step."""
+        conditions, values = self._runs_of(whose)
+        return dict(
+            self._connection.execute(
+                f"SELECT (started - ?) / ?, count(*) FROM runs WHERE started >= ? AND started < ?{conditions} GROUP BY 1",
+                (since, step, since, until, *values),
+            )
+        )
+
+    def runs_there(self, since: int, until: int, whose: Whose) -> list[tuple[Any, ...]]:
+        """The runs that were there in a span or to which a model call in it is charged, the latest first."""
+        conditions, values = self._runs_of(whose)
+        charged = "SELECT run FROM usage WHERE begin >= ? AND begin < ?"
+        return self._connection.execute(
+            f"{_RUNS} WHERE (last_seen >= ? AND coalesce(started, last_seen) < ? OR runs.id IN ({charged})){conditions}"
+            " ORDER BY coalesce(started, last_seen) DESC, runs.id DESC",
+            (since, until, since, until, *values),
+        ).fetchall()
+
+
+def _named(by: str, column: str) -> str:
+    """An expression for the name of what a column has as a number."""
+    if by in ("run", "host"):
+        return column
+    return f"coalesce((SELECT text FROM names WHERE id = {column}), '')"
 
 
 def _period(cuts: Sequence[int]) -> str:

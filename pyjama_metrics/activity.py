@@ -55,7 +55,8 @@ def activity(
 
     Slices of 5 seconds are in the memory of the dashboard, for the last 15 minutes; minutes and quarters of an hour are in the
     file, for the last 75 minutes and 50 hours. Of a span that reaches further back the part is told that the file holds; `seam`
-    says whether the history may know more, and `with_past` puts that in. Quarters are added up to longer slices where there were more than `MAX_SLICES` of them.
+    says whether the history may know more, and `with_past` puts that in. Quarters are added up to longer slices where there were
+    more than `MAX_SLICES` of them.
 
     Args:
         state: a parsed ``metrics.json``.
@@ -130,7 +131,7 @@ def without_past(view: ActivityView, why: str) -> ActivityView:
 
 
 def _kept_since(latest_ms: int) -> int:
-    """From when on the file has all quarters. What the fold let go of is cut at any moment, what is left begins with a whole one."""
+    """From when on the file has all quarters: what the fold let go of is cut at any moment, the first whole one is after it."""
     return -((MAX_QUARTERS_MS - latest_ms) // QUARTER_MS) * QUARTER_MS
 
 

@@ -340,7 +340,7 @@ def whole(
     folder: str | None = None,
     overrides: Overrides | None = None,
 ) -> Slice:
-    """All of a span together, its ends moved outwards to a quarter of an hour; the cost is rounded once. Raises HistoryUnusable."""
+    """All of a span together, its ends moved outwards to a quarter of an hour; costs are rounded once. Raises HistoryUnusable."""
     since, until = whole_quarters(begin, end)
     with opened(_folder(folder)) as reader:
         if reader is None:

@@ -5,10 +5,13 @@ Each field carries its sentence of help. A figure that cannot be known is None, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from pyjama_metrics import history
+from pyjama_metrics.activity import PastSlice
 from pyjama_metrics.views import says
 
 
@@ -82,9 +85,27 @@ class PastPartView:
     """One agent, model, phase, tool, project, host or day, and what belongs to it."""
 
     name: str = field(metadata=says("Its name; empty where none was told"))
-    runs: int = field(metadata=says("Runs that began; 0 where runs do not belong to one"))
-    executions: PastTallyView = field(metadata=says("Tool executions"))
+    runs: int | None = field(metadata=says("Runs that began; none where that is not known by name, as for models"))
+    executions: PastTallyView | None = field(
+        metadata=says("Tool executions; none where they are not known by name, as for models")
+    )
     usage: PastUsageView = field(metadata=says("Model calls"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakdownView:
+    """A span by agent, model, phase, tool, project, host, run or day. Every model call is in exactly one part."""
+
+    from_: int = field(metadata=says("Begin of the span, in ms since the epoch, a whole quarter of an hour"))
+    to: int = field(metadata=says("End of the span, in ms since the epoch, a whole quarter of an hour"))
+    by: str = field(metadata=says("agent, model, phase, tool, run, project, host or day"))
+    agent: str | None = field(metadata=says("The agent that was asked for; none for all agents together"))
+    project: str | None = field(metadata=says("The project that was asked for; none for all projects together"))
+    timezone: str | None = field(metadata=says("The time zone in which days begin; none for that of the server"))
+    known_from: int | None = field(metadata=says("The hour in which the first of what is kept happened, in ms since the epoch"))
+    executions: PastTallyView = field(metadata=says("Tool executions of the whole span"))
+    usage: PastUsageView = field(metadata=says("Model calls of the whole span; the costs are rounded once"))
+    parts: list[PastPartView] = field(metadata=says("The parts, dearest first; days in their order"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +201,58 @@ def slice_view(each: history.Slice) -> PastSliceView:
     return PastSliceView(begin=each.begin, end=each.end, executions=tally_view(each.executions), usage=usage_view(each.usage))
 
 
-def part_view(part: history.Part) -> PastPartView:
+def part_view(part: history.Part, by: history.Dimension) -> PastPartView:
     """The view of a part of a breakdown."""
-    return PastPartView(name=part.name, runs=part.runs, executions=tally_view(part.executions), usage=usage_view(part.usage))
+    knows_executions = by in history.TELL_EXECUTIONS
+    return PastPartView(
+        name=part.name,
+        runs=part.runs if knows_executions and by != "tool" else None,
+        executions=tally_view(part.executions) if knows_executions else None,
+        usage=usage_view(part.usage),
+    )
+
+
+def day_part_view(each: history.Slice, day: date) -> PastPartView:
+    """The view of a day as a part of a breakdown."""
+    return PastPartView(
+        name=day.isoformat(), runs=each.runs, executions=tally_view(each.executions), usage=usage_view(each.usage)
+    )
+
+
+def day_view(told: history.DailyUsage, timezone: str | None) -> DayView:
+    """The view of a day."""
+    return DayView(
+        day=told.day.isoformat(),
+        timezone=timezone,
+        begin=told.begin,
+        end=told.end,
+        executions=tally_view(told.executions),
+        usage=usage_view(told.usage),
+        agents=[part_view(part, "agent") for part in told.agents],
+        models=[part_view(part, "model") for part in told.models],
+    )
+
+
+def slices_of_activity(slices: Iterable[history.Slice]) -> list[PastSlice]:
+    """Slices in the form in which they are put into the view of the activity."""
+    found = []
+    for each in slices:
+        usage = usage_view(each.usage)
+        tally = each.executions
+        found.append(
+            PastSlice(
+                begin=each.begin,
+                success=tally.success,
+                error=tally.error,
+                interrupted=tally.interrupted,
+                requests=usage.requests,
+                tokens=usage.total_tokens,
+                cost_micros=usage.cost_micros,
+                unpriced_requests=usage.unpriced_requests,
+                unpriced_models=tuple(usage.unpriced_models),
+            )
+        )
+    return found
 
 
 def run_view(run: history.ExecutionSummary) -> PastRunView:
@@ -198,8 +268,8 @@ def run_view(run: history.ExecutionSummary) -> PastRunView:
         message=run.error,
         executions=tally_view(run.executions),
         usage=usage_view(run.usage),
-        phases=[part_view(part) for part in run.phases],
-        tools=[part_view(part) for part in run.tools],
+        phases=[part_view(part, "phase") for part in run.phases],
+        tools=[part_view(part, "tool") for part in run.tools],
         **told,
     )
 
@@ -210,6 +280,7 @@ VIEWS: tuple[type, ...] = (
     PastSliceView,
     HistoryView,
     PastPartView,
+    BreakdownView,
     DayView,
     PastRunView,
     PastRunsView,

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from typing import get_args
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pyjama_metrics.dashboard.spans import BadSpan
-from pyjama_metrics.history import Step, midnight
+from pyjama_metrics.history import Dimension
+from pyjama_metrics.time_steps import Step, midnight, whole_quarters
 
 Argument = Callable[[str], str | None]
 """Answers with an argument of the request, or None."""
@@ -18,7 +19,11 @@ Argument = Callable[[str], str | None]
 LATEST_MS = 32_503_680_000_000
 """The year 3000, in ms since the epoch; the calendars of time zones have no end of their own."""
 
+DIMENSIONS: tuple[Dimension | Literal["day"], ...] = (*get_args(Dimension), "day")
+"""What a span may be broken down by."""
+
 MOST_RUNS = 1000
+"""Runs of one answer."""
 USUAL_RUNS = 100
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -50,13 +55,18 @@ def zone_of(argument: Argument) -> Zone:
 
 
 def past_span_of(argument: Argument, now_ms: int, zone: Zone) -> tuple[int, int]:
-    """Begin and end of a span of the past, in ms since the epoch: ``from``, and ``to`` or else now. Raises BadSpan."""
+    """Begin and end of a span of the past, in ms since the epoch: ``from``, and ``to`` or else now. Raises BadSpan.
+
+    What ends now ends with the quarter of an hour that has begun, as sums are kept by those: so it has one answer for all.
+    """
     begin, end = argument("from"), argument("to")
     if begin is None:
         raise BadSpan("Say when the span begins: from, and to where it does not end now, in ms since the epoch or as a date.")
-    since, until = time_of(begin, zone), now_ms if end is None else time_of(end, zone)
+    since, until = time_of(begin, zone), whole_quarters(0, now_ms)[1] if end is None else time_of(end, zone)
     if since >= until:
-        raise BadSpan(f"The span is empty: it ends at {until} and begins at {since}, in ms since the epoch; from must be before to.")
+        raise BadSpan(
+            f"The span is empty: it ends at {until} and begins at {since}, in ms since the epoch; from must be before to."
+        )
     return since, until
 
 
@@ -108,11 +118,22 @@ def step_of(argument: Argument) -> Step:
     raise BadSpan(f"There is no step {name[:20]!r}; there are {', '.join(get_args(Step))}.")
 
 
-def week_begins_of(argument: Argument) -> int:
-    """On which day weeks begin: ``week_begins``, 0 for Monday, which it is where nothing is said. Raises BadSpan."""
+def dimension_of(argument: Argument) -> Dimension | Literal["day"]:
+    """What a span is broken down by: ``by``, agents where nothing is said. Raises BadSpan."""
+    name = argument("by")
+    for dimension in DIMENSIONS:
+        if name == dimension:
+            return dimension
+    if name is None:
+        return "agent"
+    raise BadSpan(f"There is nothing to break down by that is called {name[:20]!r}; there are {', '.join(DIMENSIONS)}.")
+
+
+def week_begins_of(argument: Argument) -> int | None:
+    """On which day weeks begin: ``week_begins``, 0 for Monday; None, for the setting, where nothing is said. Raises BadSpan."""
     name = argument("week_begins")
     if name is None:
-        return 0
+        return None
     if name.lower() not in _WEEKDAYS:
         raise BadSpan(f"No day of the week is called {name[:20]!r}; give one of {', '.join(_WEEKDAYS)}.")
     return _WEEKDAYS.index(name.lower())
@@ -120,9 +141,9 @@ def week_begins_of(argument: Argument) -> int:
 
 def flag_of(argument: Argument, name: str) -> bool:
     """A question that is answered by 1 or 0; 0 where nothing is said. Raises BadSpan."""
-    told = argument(name)
-    if told not in (None, "0", "1"):
-        raise BadSpan(f"{name} is 1 or 0, and not {told[:20]!r}.")  # type: ignore[index]
+    told = argument(name) or "0"
+    if told not in ("0", "1"):
+        raise BadSpan(f"{name} is 1 or 0, and not {told[:20]!r}.")
     return told == "1"
 
 

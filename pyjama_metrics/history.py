@@ -171,10 +171,15 @@ class DailyUsage:
 # -- the questions -------------------------------------------------------------------------------------------------------
 
 
-def execution_summary(run: str, *, folder: str | None = None, overrides: Overrides | None = None) -> ExecutionSummary | None:
-    """One run, with its tools and phases; None where the history does not know it. Raises HistoryUnusable."""
+def execution_summary(
+    run: str, *, agent: str | None = None, folder: str | None = None, overrides: Overrides | None = None
+) -> ExecutionSummary | None:
+    """One run, with its tools and phases; None where the history does not know it. Raises HistoryUnusable.
+
+    Where two agents have used the same name for a run, ``agent`` says whose is meant.
+    """
     with opened(_folder(folder)) as reader:
-        rows = [] if reader is None else reader.runs(run)
+        rows = [] if reader is None else [row for row in reader.runs(run) if agent is None or row[2] == agent]
         if reader is None or not rows:
             return None
         return _summary(reader, rows[0], overrides, in_parts=True)

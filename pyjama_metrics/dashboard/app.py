@@ -274,7 +274,7 @@ def serve_past(app: Flask, live: Live) -> None:
         sentence = (
             f"There is no run {shortened(name)!r} in the history of {folder}; /metrics/history/runs names those that there are."
         )
-        return told(past_answers.run(name, folder), sentence)
+        return told(past_answers.run(name, request.args.get, folder), sentence)
 
 
 def health_of(live: Live, streams: Streams, began: float) -> dict[str, Any]:

@@ -121,14 +121,15 @@ def day(text: str, argument: Argument, folder: str) -> Question:
     return Question((asked, zone.name), ask)
 
 
-def run(name: str, folder: str) -> Question:
+def run(name: str, argument: Argument, folder: str) -> Question:
     """One run, with its tools and phases."""
+    agent = argument("agent")
 
     def ask(overrides: Overrides) -> past_views.PastRunView | None:
-        found = history.execution_summary(name, folder=folder, overrides=overrides)
+        found = history.execution_summary(name, agent=agent, folder=folder, overrides=overrides)
         return None if found is None else past_views.run_view(found)
 
-    return Question(name, ask)
+    return Question((name, agent), ask)
 
 
 def refuse_many(begin: int, end: int, step: Step, zone: Zone) -> None:

@@ -35,18 +35,18 @@ export function showRows(breakdown) {
   shown = breakdown;
   const { by, parts, usage } = breakdown;
   write(title, by[0].toUpperCase() + by.slice(1));
-  const wanted = by === "day" ? [...parts].reverse() : parts.filter((part) => part.usage.requests > 0);
+  const wanted = by === "day" ? [...parts].reverse() : parts.filter((portion) => portion.usage.requests > 0);
   const room = by === "day" ? Infinity : limit;
-  const most = Math.max(1, ...wanted.map((part) => part.usage["cost-micros"] ?? 0));
-  rows.show(wanted.slice(0, room), (part) => `${by} ${part.name}`, (row, part) => fillPart(row, by, part, most, usage["cost-micros"]));
+  const most = Math.max(1, ...wanted.map((portion) => portion.usage["cost-micros"] ?? 0));
+  rows.show(wanted.slice(0, room), (portion) => `${by} ${portion.name}`, (row, portion) => fillPart(row, by, portion, most, usage["cost-micros"]));
   more.hidden = wanted.length <= room;
   more.textContent = `Show ${count(Math.min(PAGE, wanted.length - room))} more`;
 }
 
-function fillPart(row, by, part, most, all) {
-  const { usage } = part;
+function fillPart(row, by, portion, most, all) {
+  const { usage } = portion;
   fill(row, usage);
-  writeName(row.querySelector("[data-name]"), by, part.name);
+  writeName(row.querySelector("[data-name]"), by, portion.name);
   writeCost(row.querySelector("[data-cost]"), usage);
   const [reported, computed] = row.querySelectorAll(".use i");
   reported.style.width = widthOf(usage["reported-micros"], most);

@@ -15,24 +15,24 @@ const day = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric",
 /** Draw a BreakdownView by day; `words` says it to those who do not see it. */
 export function drawDays({ parts }, words) {
   chart.setAttribute("aria-label", words);
-  const most = Math.max(1, ...parts.map((part) => part.usage["cost-micros"] ?? 0));
-  chart.replaceChildren(...parts.map((part) => bar(part, most)));
+  const most = Math.max(1, ...parts.map((portion) => portion.usage["cost-micros"] ?? 0));
+  chart.replaceChildren(...parts.map((portion) => bar(portion, most)));
   ends[0].textContent = nameOf(parts[0]);
   ends[1].textContent = nameOf(parts.at(-1));
-  const wanted = parts.filter((part) => part.usage.requests + part.executions.count > 0).reverse();
-  rows.show(wanted, (part) => part.name, (row, part) => {
-    fill(row, part.usage);
-    row.cells[0].textContent = nameOf(part);
-    row.cells[1].textContent = count(part.executions.count);
-    writeCost(row.querySelector("[data-cost]"), part.usage);
+  const wanted = parts.filter((portion) => portion.usage.requests + portion.executions.count > 0).reverse();
+  rows.show(wanted, (portion) => portion.name, (row, portion) => {
+    fill(row, portion.usage);
+    row.cells[0].textContent = nameOf(portion);
+    row.cells[1].textContent = count(portion.executions.count);
+    writeCost(row.querySelector("[data-cost]"), portion.usage);
   });
 }
 
-function bar(part, most) {
-  const { usage } = part;
+function bar(portion, most) {
+  const { usage } = portion;
   const place = document.createElement("span");
   const cost = usage["cost-micros"] === null ? (usage.requests > 0 ? "unpriced" : "no model calls") : money(usage["cost-micros"]);
-  place.title = `${nameOf(part)}: ${cost}${usage.requests > 0 ? ` for ${many(usage.requests, "call")}: ${costParts(usage)}` : ""}`;
+  place.title = `${nameOf(portion)}: ${cost}${usage.requests > 0 ? ` for ${many(usage.requests, "call")}: ${costParts(usage)}` : ""}`;
   if (usage["unpriced-requests"] > 0) place.append(piece("unpriced"));
   for (const kind of ["computed", "reported"]) {
     const micros = usage[`${kind}-micros`] ?? 0;
@@ -50,6 +50,6 @@ function piece(kind) {
   return element;
 }
 
-function nameOf(part) {
-  return day.format(new Date(`${part.name}T00:00Z`));
+function nameOf(portion) {
+  return day.format(new Date(`${portion.name}T00:00Z`));
 }

@@ -82,10 +82,10 @@ async function open(id) {
   place.hidden = false;
   if (failure !== undefined) {
     title.textContent = failure;
-    for (const part of [...place.children].slice(1)) part.hidden = true;
+    for (const element of [...place.children].slice(1)) element.hidden = true;
     return;
   }
-  for (const part of place.children) part.hidden = false;
+  for (const element of place.children) element.hidden = false;
   title.textContent = `Run of ${timeOfDay(pastRun["start-time"])}, ${wordOf(pastRun)}${pastRun["duration-ms"] === null ? "" : ` after ${tookOf(pastRun)}`}`;
   showMessage(pastRun);
   showOrigin(pastRun);
@@ -126,15 +126,15 @@ function fact(term, value) {
 }
 
 function showParts(pastRun) {
-  const wanted = [...pastRun.phases.map((part) => ({ kind: "phase", part })), ...pastRun.tools.map((part) => ({ kind: "tool", part }))];
-  parts.show(wanted, ({ kind, part }) => `${kind} ${part.name}`, (row, { kind, part }) => {
+  const wanted = [...pastRun.phases.map((portion) => ({ kind: "phase", portion })), ...pastRun.tools.map((portion) => ({ kind: "tool", portion }))];
+  parts.show(wanted, ({ kind, portion }) => `${kind} ${portion.name}`, (row, { kind, portion }) => {
     row.dataset.kind = kind;
-    fill(row, part.usage);
-    writeText(row.querySelector("bdi"), part.name || "(no name)");
-    row.cells[1].textContent = part.executions ? count(part.executions.count) : kind;
-    row.cells[2].textContent = part.executions ? count(part.executions.error) : "";
-    row.cells[3].textContent = part.executions ? duration(part.executions["avg-duration-ms"]) : "";
-    writeCost(row.querySelector("[data-cost]"), part.usage);
+    fill(row, portion.usage);
+    writeText(row.querySelector("bdi"), portion.name || "(no name)");
+    row.cells[1].textContent = portion.executions ? count(portion.executions.count) : kind;
+    row.cells[2].textContent = portion.executions ? count(portion.executions.error) : "";
+    row.cells[3].textContent = portion.executions ? duration(portion.executions["avg-duration-ms"]) : "";
+    writeCost(row.querySelector("[data-cost]"), portion.usage);
   });
 }
 

@@ -1,4 +1,4 @@
-"""The past of an agent on its page, in a real browser: what its days cost, its runs, and what is left of one that is long gone."""
+"""The past of an agent on its page, in a real browser: its days, its runs, and what is left of one that is long gone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_of(agent: str, run: str, days_ago: float, *, outcome: str = "completed",
             phase="planning",
         ),
         event("llm", begin + 4000, agent, run=run, model="m", input_tokens=900, output_tokens=100, phase="execution"),
-        event("complete", begin + 600_000, agent, run=run, status=outcome, message="no disk" if outcome == "failed" else None),
+        event("complete", begin + 600_000, agent, run=run, status=outcome, error="no disk" if outcome == "failed" else None),
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_run_of_the_past_is_told_in_full(home: Path, page: Page) -> None:
             "execution": ["phase", "", "", "1", "unpriced"],
             "grep": ["1", "0", "20.0 ms", "0", "–"],
             "write": ["1", "1", "40.0 ms", "0", "–"],
-        } | ({row[0]: row[1:] for row in parts if row[0] == "(no name)"})
+        }
         page.locator("#past-runs [data-chosen] button").click()
         page.wait_for_selector("#past-run", state="hidden")
 

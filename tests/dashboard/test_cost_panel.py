@@ -125,6 +125,21 @@ def test_the_panel_follows_what_happens(server: DashboardServer, page: Page) -> 
     see(page.locator(".cost .sum"), "$3.00", timeout=15.0)
 
 
+def test_what_the_history_did_not_have_yet_is_asked_for_again(server: DashboardServer, page: Page) -> None:
+    """It may be a second behind the live figures: the answer of that moment does not stay."""
+    record_tool_execution("grep", "worker")
+    in_history(server, 0)
+    stale = ask(server, "/metrics/history/breakdown?from=0").body
+    called(0)
+    in_history(server, 1)
+    page.route(
+        "**/metrics/history/breakdown?*", lambda route: route.fulfill(content_type="application/json", body=stale), times=1
+    )
+    opened(page, server)
+    see(page.locator("#cost-note"), "No model was called today")
+    see(page.locator(".cost .sum"), "$0.0035", timeout=9.0)
+
+
 def test_the_choice_lasts_and_is_made_by_keys(server: DashboardServer, page: Page) -> None:
     """Each button says whether it is chosen; a reload shows the same."""
     called(1)

@@ -192,6 +192,8 @@ BAD = {
     "from=0&timezone=%00": "There is no time zone",
     "from=0&timezone=Europe": "There is no time zone",
     "from=0&timezone=": "There is no time zone",
+    "from=0&timezone=zone.tab": "There is no time zone",
+    "from=0&timezone=" + "Europe/" * 1000: "There is no time zone",
 }
 
 

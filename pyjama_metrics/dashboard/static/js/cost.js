@@ -16,8 +16,8 @@ await loadStyles("../cost.css");
 const AGAIN = 5000; // ms after a failure
 const REST = 2500; // ms without a change, after which the history has it, too
 const LEAST = 3000; // ms between two questions, whatever happens
-const PACE = 10_000; // ms between two questions while something changes
-const FOLLOWED = 30_000; // ms after which it is asked anyway: prices change, and other days begin
+const PACE = 10_000; // ms between two questions about today while something changes
+const FOLLOWED = 30_000; // ms after which it is asked anyway: of longer spans, for changed prices, and because other days begin
 
 const panel = document.querySelector(".panel.cost");
 const spent = panel.querySelector(".spent");
@@ -77,7 +77,7 @@ function isDue(now) {
   if (asked.isFailed) return since >= AGAIN;
   if (since >= FOLLOWED) return true;
   if (asked.version === changed.version) return false;
-  return since >= PACE || (since >= LEAST && now - changed.at >= REST);
+  return (choice.days === "today" && since >= PACE) || (since >= LEAST && now - changed.at >= REST);
 }
 
 async function ask(now) {

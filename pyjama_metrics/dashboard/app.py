@@ -19,7 +19,7 @@ from pyjama_metrics.dashboard import past_answers, past_views, security
 from pyjama_metrics.dashboard.addresses import SERVICE
 from pyjama_metrics.dashboard.assets import CACHED, Assets
 from pyjama_metrics.dashboard.live import GZIP_LEVEL, HubView, Live
-from pyjama_metrics.dashboard.past import NoHistory, TooBusy
+from pyjama_metrics.dashboard.past import TooBusy
 from pyjama_metrics.dashboard.spans import BadSpan, span_of
 from pyjama_metrics.dashboard.stream import Streams, TooManyStreams
 from pyjama_metrics.errors import HubError
@@ -98,10 +98,6 @@ def one_error_shape(app: Flask) -> None:
     @app.errorhandler(BadSpan)
     def no_span(error: BadSpan) -> Response:
         return failure(400, str(error))
-
-    @app.errorhandler(NoHistory)
-    def nothing_past(error: NoHistory) -> Response:
-        return failure(404 if error.is_yet_to_come else 503, str(error))
 
     @app.errorhandler(TooBusy)
     def busy(error: TooBusy) -> Response:

@@ -54,11 +54,11 @@ class NoHistory(HubError):
 
     Attributes:
         why: the end of a sentence.
-        is_yet_to_come: there will be a history as soon as something happens.
+        advice: a sentence on what to do.
     """
 
-    def __init__(self, why: str, advice: str, *, is_yet_to_come: bool = False) -> None:
-        self.why, self.advice, self.is_yet_to_come = why, advice, is_yet_to_come
+    def __init__(self, why: str, advice: str) -> None:
+        self.why, self.advice = why, advice
         super().__init__(why, advice)
 
     def __str__(self) -> str:
@@ -165,7 +165,6 @@ class Past:
             raise NoHistory(
                 f"there is no history in {self.folder} yet",
                 "It begins with the first event that is recorded.",
-                is_yet_to_come=True,
             )
         # An empty one is what a reader leaves.
         told = [file for file in files if file is not None and file[2] > 0]

@@ -244,7 +244,7 @@ def test_weeks_begin_when_one_says(home: Path) -> None:
 def test_without_a_history_the_answer_says_why_and_the_rest_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None yet, switched off, damaged, of a newer version, removed while somebody asks."""
     with serving(home) as server:
-        assert ask(server, "/metrics/history?from=0&step=month").refusal == 404
+        assert "no history in" in refused(server, "/metrics/history?from=0&step=month", 503)
     recorded(home, tool(now_ms()))
     with serving(home) as server:
         address = "/metrics/history/breakdown?from=0"
@@ -256,7 +256,7 @@ def test_without_a_history_the_answer_says_why_and_the_rest_goes_on(home: Path, 
         assert "doctor" in refused(server, address, 503)
         for file in home.glob("history.db*"):
             file.unlink()
-        assert "no history in" in refused(server, address, 404)
+        assert "no history in" in refused(server, address, 503)
         monkeypatch.setenv("PYJAMA_HISTORY", "0")
         assert "PYJAMA_HISTORY" in refused(server, address, 503)
         assert ask(server, "/api/data").json["metrics"]["global"]["count"] == 1
@@ -299,5 +299,5 @@ def test_a_time_zone_is_that_of_the_server_where_none_is_named(home: Path) -> No
 def test_nobody_asks_a_hub_that_is_not_there(home: Path) -> None:
     """To ask makes no folder."""
     with serving(home) as server:
-        assert ask(server, "/metrics/history/runs?from=0").refusal == 404
+        assert ask(server, "/metrics/history/runs?from=0").refusal == 503
     assert not (home / "history.db").exists()

@@ -88,12 +88,12 @@ async function ask(now) {
   const { from, to } = spanOf(choice.days, now);
   const zone = choice.by === "day" ? `&timezone=${encodeURIComponent(timeZone())}` : "";
   try {
-    const { body, failure, isEmpty } = await askPast(`/metrics/history/breakdown?from=${from}&to=${to}&by=${choice.by}${zone}`, request.signal);
+    const { body, failure } = await askPast(`/metrics/history/breakdown?from=${from}&to=${to}&by=${choice.by}${zone}`, request.signal);
     if (request.signal.aborted) return;
     asked.isFailed = failure !== undefined;
     spent.removeAttribute("aria-busy");
     if (failure === undefined) show(body);
-    else showFailure(failure, isEmpty);
+    else showFailure(failure);
   } catch (error) {
     if (!request.signal.aborted) throw error;
   }
@@ -173,8 +173,7 @@ function showKnown(breakdown) {
   write(known, from !== null && from > breakdown.from ? `The history begins on ${date.format(from)}; what was before is in none of this.` : "");
 }
 
-function showFailure(failure, isEmpty) {
-  note.toggleAttribute("data-failure", !isEmpty);
-  write(note, spent.hidden || isEmpty ? failure : `${failure} What is here is what it said last.`);
-  if (isEmpty) spent.hidden = true;
+function showFailure(failure) {
+  note.dataset.failure = "";
+  write(note, spent.hidden ? failure : `${failure} What is here is what it said last.`);
 }

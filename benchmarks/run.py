@@ -15,7 +15,20 @@ from bench import arguments, measure_apart, report
 from rows import Row
 from sandbox import BenchmarkFailed, end_orderly_when_told
 
-NAMES = ("record", "tracking", "throughput", "latency", "sse", "fan_out", "startup", "idle", "page", "pricing", "history")
+NAMES = (
+    "record",
+    "tracking",
+    "throughput",
+    "latency",
+    "sse",
+    "fan_out",
+    "startup",
+    "idle",
+    "page",
+    "pricing",
+    "history",
+    "report",
+)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from pyjama_metrics.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyjama_metrics.correcting import correct_run
     from pyjama_metrics.hooks import get_hooks, register_hook, run_hooks, shared_metrics_hook, unregister_hook
     from pyjama_metrics.reading import clear_metrics, flush, get_dashboard_data, read_metrics
     from pyjama_metrics.recorder import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOME = {
     "child_env": "recorder",
     "clear_metrics": "reading",
+    "correct_run": "correcting",
     "flush": "reading",
     "get_dashboard_data": "reading",
     "get_hooks": "hooks",
@@ -60,6 +62,7 @@ __all__ = [
     "__version__",
     "child_env",
     "clear_metrics",
+    "correct_run",
     "flush",
     "get_dashboard_data",
     "get_hooks",

@@ -9,7 +9,9 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
+from pyjama_metrics import agreement
 from pyjama_metrics.errors import HubError, SnapshotUnreadable
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.problems import Problem
@@ -35,17 +37,18 @@ Finding = tuple[Problem, Mend | None]
 Part = Callable[[Hub], Iterator[Finding]]
 
 
-def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
+def check(hub: Hub, *, fix: bool = False, deep: bool = False) -> list[Problem]:
     """Everything that is wrong with the hub, worst first.
 
     Args:
         hub: the hub; its folder need not exist.
         fix: also mend what can be mended without losing anything; a mended problem is reported with ``fixed`` set.
+        deep: also bring the figures and the history up to date, and compare all sums that are kept in several places.
 
     Never raises for what it looks at; what cannot be looked at is a problem itself.
     """
     found = []
-    for problem, mend in _findings(hub):
+    for problem, mend in _findings(hub, deep):
         if fix and mend is not None:
             try:
                 mend()
@@ -56,11 +59,13 @@ def check(hub: Hub, *, fix: bool = False) -> list[Problem]:
     return sorted(found, key=lambda problem: (problem.severity != "error", problem.fixed))
 
 
-def _findings(hub: Hub) -> Iterator[Finding]:
+def _findings(hub: Hub, deep: bool) -> Iterator[Finding]:
     yield from _looked_at("folder", _place, hub)
     if os.path.isdir(hub.folder):
         for name, part in _PARTS_OF_FOLDER.items():
             yield from _looked_at(name, part, hub)
+        if deep:
+            yield from _looked_at("agreement", _agreement, hub)
     yield from _looked_at("losses", _losses, hub)
 
 
@@ -329,6 +334,26 @@ def _history(hub: Hub) -> Iterator[Finding]:
     for aside in hub.history.damaged():
         what = "A damaged history was set aside here, and a new one begun from the journals that were left."
         yield Problem("history-set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
+
+
+def _agreement(hub: Hub) -> Iterator[Finding]:
+    state = hub.read(fresh=False)
+    is_misdated = state["problems"].get("invalid-values", 0) > 0
+    for each in agreement.compare(hub):
+        if not each.differences:
+            continue
+        first = each.differences[0]
+        what = (
+            f"{len(each.differences):,} of {each.compared:,} sums of {each.what} differ between {each.one} and {each.other}; the"
+            f" first is {first.figure} of {first.where}: {first.one:,} and {first.other:,}."
+        )
+        remedy = "Look at what else writes to these files; 'pyjama-metrics doctor --deep --json' has all of them, for a report."
+        severity: Literal["error", "warning"] = "error"
+        if is_misdated and each.other == agreement.HISTORY:
+            # What is dated ahead of the clock counts at the time at which it is read, and the two read it one after the other.
+            remedy = "Events dated in the future explain it: the two may count them at different times. Nothing is lost."
+            severity = "warning"
+        yield Problem("sums-differ", hub.folder, what, remedy, severity), None
 
 
 _PARTS_OF_FOLDER: dict[str, Part] = {

@@ -62,7 +62,7 @@ class SnapshotUnwritable(HubError):
 
 
 class HistoryUnusable(HubError):
-    """The history cannot be brought up to date; recording and the live figures go on without it."""
+    """The history cannot be read, or brought up to date; recording and the live figures go on without it."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
@@ -70,9 +70,20 @@ class HistoryUnusable(HubError):
 
     def __str__(self) -> str:
         return (
-            f"The history {self.path} is behind: {self.reason}. Recording and the live figures go on. The journals keep "
+            f"The history {self.path} cannot be used: {self.reason}. Recording and the live figures go on. The journals keep "
             "what it lacks for a day, up to 64 MiB; mend that before, and it catches up by itself."
         )
+
+
+class CorrectionRefused(HubError):
+    """A run cannot be corrected as it was asked; nothing was changed."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        self.run, self.reason = run, reason
+        super().__init__(run, reason)
+
+    def __str__(self) -> str:
+        return f"Run {self.run} was not corrected: {self.reason}"
 
 
 class LockTimeout(HubError):

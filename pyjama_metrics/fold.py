@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from pyjama_metrics import histogram, ledger_rows, roll_ups
+from pyjama_metrics.corrections import rows_in
 from pyjama_metrics.event_fields import (
     ORIGIN,
     Event,
@@ -327,8 +328,20 @@ class _Folding:
             self.requests[request_id] = request
         self.charge(request, 1)
 
+    def on_correction(self, event: Event) -> None:
+        rows, run_id, agent_id = rows_in(event), run_name(event["run"]), text_of(event["agent"])
+        time_of(event["time"])
+        if agent_id in self.state["agents"]:
+            self.agent(agent_id)  # its figures change; it was not there itself, so it was not seen
+        for row in rows:
+            minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
+            self.add(Charge(agent_id, minute, row.band, row.kind, row.model, row.phase, row.tool), row.amounts, 1)
+        self.log(event, agent_id, "correction", status="ok", run=run_id, message=event.get("reason"))
+
     def charge(self, request: Request, sign: int) -> None:
-        charge, amounts = charge_of(request), amounts_of(request)
+        self.add(charge_of(request), amounts_of(request), sign)
+
+    def add(self, charge: Charge, amounts: Sequence[int], sign: int) -> None:
         before = self.charges.get(charge)
         if before is None:
             self.charges[charge] = [sign * amount for amount in amounts]
@@ -477,6 +490,7 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "message": _Folding.on_message,
     "error": _Folding.on_error,
     "llm": _Folding.on_llm,
+    "correction": _Folding.on_correction,
     "workflow": _Folding.on_workflow,
     "step-start": _Folding.on_step_start,
     "step-complete": _Folding.on_step_complete,

@@ -12,15 +12,24 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any, Literal
 
 from pyjama_metrics import histogram, pricing, settings
-from pyjama_metrics.pricing import Overrides, Tokens
+from pyjama_metrics.answers import DailyUsage as DailyUsage
+from pyjama_metrics.answers import ExecutionSummary as ExecutionSummary
+from pyjama_metrics.answers import Part as Part
+from pyjama_metrics.answers import Slice as Slice
+from pyjama_metrics.answers import Tally as Tally
+from pyjama_metrics.answers import Usage as Usage
+from pyjama_metrics.ledger import NOTHING, cost_of
+from pyjama_metrics.ledger_rows import ALL_TOKENS, RowKey
+from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.storage.history.reading import ANYBODY, Reader, TallyRow, UsageRow, Whose, opened
 from pyjama_metrics.time_steps import Step, boundaries, midnight, whole_quarters
+
+_DAY_MS = 86_400_000
 
 _TOLD = (
     "run",
@@ -38,134 +47,12 @@ _TOLD = (
     "error",
     "last_seen",
 )
-_SUMS = UsageRow._fields[5:]
 
 
 Dimension = Literal["agent", "model", "phase", "tool", "run", "project", "host"]
 """What a span may be broken down by."""
 TELL_EXECUTIONS = frozenset({"agent", "tool", "run", "project", "host"})
 """The dimensions by which executions are known; nobody tells for which model, or in which phase, a tool was executed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Executions of tools.
-
-    Attributes:
-        success, error, interrupted: how they ended.
-        timed: those whose duration is known.
-        total_ms: their durations together.
-        p50_ms, p95_ms, p99_ms: of their durations; None where there are none, or where that was not asked for.
-    """
-
-    success: int = 0
-    error: int = 0
-    interrupted: int = 0
-    timed: int = 0
-    total_ms: float = 0.0
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    p99_ms: float | None = None
-
-    @property
-    def count(self) -> int:
-        """Those that came to an end of their own."""
-        return self.success + self.error
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Model calls, their tokens, and what they cost as far as that is known.
-
-    Attributes:
-        requests: how many.
-        input, output, cache_read, cache_write, cache_write_1h: tokens; what a cache held is not in the input.
-        estimated_tokens: those of all of them that were estimated.
-        reported_micros: the part of the cost that the sources told, in micro-dollars.
-        computed_micros: the part that was worked out from prices.
-        unpriced_requests: those whose cost nobody knows.
-        unpriced_models: their models.
-    """
-
-    requests: int = 0
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    estimated_tokens: int = 0
-    reported_micros: int = 0
-    computed_micros: int = 0
-    unpriced_requests: int = 0
-    unpriced_models: tuple[str, ...] = ()
-
-    @property
-    def total_micros(self) -> int | None:
-        """The known cost; None where there were requests and the cost of none of them is known."""
-        if self.unpriced_requests and self.unpriced_requests == self.requests:
-            return None
-        return self.reported_micros + self.computed_micros
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A name and what belongs to it: an agent, a model, a phase, a tool, a run, a project or a host.
-
-    The empty name stands for what belongs to none: a model call in no phase, say. ``runs`` are those that began in the span.
-    """
-
-    name: str
-    executions: Tally = field(default_factory=Tally)
-    usage: Usage = field(default_factory=Usage)
-    runs: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSummary:
-    """One run of an agent. What was not told is None; ``outcome`` is None while it runs, or where its end is not known."""
-
-    run: str
-    agent: str
-    parent: str | None
-    parent_agent: str | None
-    source: str | None
-    project: str | None
-    label: str | None
-    task: str | None
-    host: str | None
-    started: int | None
-    ended: int | None
-    outcome: str | None
-    error: str | None
-    last_seen: int
-    executions: Tally
-    usage: Usage
-    phases: tuple[Part, ...] = ()
-    tools: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """What happened in a step of time; ``runs`` are those that began in it."""
-
-    begin: int
-    end: int
-    executions: Tally
-    usage: Usage
-    runs: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DailyUsage:
-    """What happened in a day, from its midnight to the next."""
-
-    day: date
-    begin: int
-    end: int
-    executions: Tally
-    usage: Usage
-    agents: tuple[Part, ...]
-    models: tuple[Part, ...]
 
 
 # -- the questions -------------------------------------------------------------------------------------------------------
@@ -176,10 +63,10 @@ def execution_summary(
 ) -> ExecutionSummary | None:
     """One run, with its tools and phases; None where the history does not know it. Raises HistoryUnusable.
 
-    Where two agents have used the same name for a run, ``agent`` says whose is meant.
+    ``agent`` says whose run is meant, where two agents have used the same id.
     """
     with opened(_folder(folder)) as reader:
-        rows = [] if reader is None else [row for row in reader.runs(run) if agent is None or row[2] == agent]
+        rows = [] if reader is None else [row for row in reader.runs(run) if agent in (None, row[2])]
         if reader is None or not rows:
             return None
         return _summary(reader, rows[0], overrides, in_parts=True)
@@ -287,7 +174,7 @@ def daily_usage(
     with opened(_folder(folder)) as reader:
         if reader is None:
             return DailyUsage(day, begin, end, Tally(), Usage(), (), ())
-        (whole,) = _slices(reader, [begin, end], ANYBODY, overrides, durations=True)
+        _, whole = _slices(reader, [begin, end], ANYBODY, overrides, durations=True)
         agents = _parts(reader, begin, end, "agent", ANYBODY, overrides)
         models = _parts(reader, begin, end, "model", ANYBODY, overrides)
         return DailyUsage(day, begin, end, whole.executions, whole.usage, agents, models)
@@ -326,12 +213,43 @@ def history(
         HistoryUnusable: the database cannot be read.
         ValueError: more than `time_steps.MOST_STEPS`, or a span that ends before it begins.
     """
+    return history_and_total(
+        begin,
+        end,
+        step,
+        agent,
+        project=project,
+        zone=zone,
+        week_begins=week_begins,
+        clipped=clipped,
+        durations=durations,
+        folder=folder,
+        overrides=overrides,
+    )[0]
+
+
+def history_and_total(
+    begin: int,
+    end: int,
+    step: Step,
+    agent: str | None = None,
+    *,
+    project: str | None = None,
+    zone: tzinfo | None = None,
+    week_begins: int | None = None,
+    clipped: bool = False,
+    durations: bool = False,
+    folder: str | None = None,
+    overrides: Overrides | None = None,
+) -> tuple[tuple[Slice, ...], Slice]:
+    """What `history` answers, and what it adds up to: of the cost exactly, where the sum of rounded steps is not."""
     bounds = boundaries(begin, end, step, zone, settings.week_begins() if week_begins is None else week_begins)
     if clipped:
         bounds[0], bounds[-1] = whole_quarters(begin, end)
     with opened(_folder(folder)) as reader:
         if reader is None:
-            return tuple(Slice(one, other, Tally(), Usage()) for one, other in pairwise(bounds))
+            empty = tuple(Slice(one, other, Tally(), Usage()) for one, other in pairwise(bounds))
+            return empty, Slice(bounds[0], bounds[-1], Tally(), Usage())
         return _slices(reader, bounds, Whose(agent, project), overrides, durations=durations)
 
 
@@ -345,13 +263,12 @@ def whole(
     folder: str | None = None,
     overrides: Overrides | None = None,
 ) -> Slice:
-    """All of a span together, its ends moved outwards to a quarter of an hour; costs are rounded once. Raises HistoryUnusable."""
-    since, until = whole_quarters(begin, end)
+    """A span as a whole, moved outwards to quarters of an hour; filters are those of `breakdown`. Raises HistoryUnusable."""
+    begin, end = whole_quarters(begin, end)
     with opened(_folder(folder)) as reader:
         if reader is None:
-            return Slice(since, until, Tally(), Usage())
-        (found,) = _slices(reader, [since, until], Whose(agent, project), overrides, durations=durations)
-        return found
+            return Slice(begin, end, Tally(), Usage())
+        return _slices(reader, [begin, end], Whose(agent, project), overrides, durations=durations)[1]
 
 
 def known_from(*, folder: str | None = None) -> int | None:
@@ -363,16 +280,35 @@ def known_from(*, folder: str | None = None) -> int | None:
         return None if reader is None else reader.first()
 
 
+def forgotten_before(*, folder: str | None = None) -> int | None:
+    """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
+    with opened(_folder(folder)) as reader:
+        return None if reader is None else reader.horizon()
+
+
+def waiting(*, folder: str | None = None) -> int:
+    """Bytes of the journals that are not in the history yet. Raises HistoryUnusable, OSError."""
+    from pyjama_metrics.storage import segments
+
+    place = _folder(folder)
+    listed = segments.listing(place)
+    with opened(place) as reader:
+        offsets = {} if reader is None else reader.offsets()
+    # A journal that was truncated is new, so it counts as well.
+    return sum(abs(segment.size - offsets.get(segment.name, 0)) for segment in listed)
+
+
 # -- sums ----------------------------------------------------------------------------------------------------------------
 
 
 def _slices(
     reader: Reader, bounds: list[int], whose: Whose, overrides: Overrides | None, *, durations: bool
-) -> tuple[Slice, ...]:
+) -> tuple[tuple[Slice, ...], Slice]:
     begin, end = bounds[0], bounds[-1]
     step = _step_within(bounds)
     tallies: list[list[TallyRow]] = [[] for _ in bounds[1:]]
-    for row in reader.tallies(begin, end, step, whose, durations=durations):
+    executions = reader.tallies(begin, end, step, whose, durations=durations)
+    for row in executions:
         tallies[bisect_right(bounds, begin + row.group * step) - 1].append(row)
     runs = [0] * len(tallies)
     for group, count in reader.runs_begun(begin, end, step, whose).items():
@@ -384,10 +320,13 @@ def _slices(
     usages: list[list[UsageRow]] = [[] for _ in bounds[1:]]
     for used in rows:
         usages[bisect_right(bounds, begin + used.group * step) - 1].append(used)
-    return tuple(
+    steps = tuple(
         Slice(one, other, _tally(of_step), _usage(used, overrides), begun)
         for one, other, of_step, used, begun in zip(bounds, bounds[1:], tallies, usages, runs, strict=False)
     )
+    if len(steps) == 1:
+        return steps, steps[0]
+    return steps, Slice(begin, end, _tally(executions), _together([each.usage for each in steps]), sum(runs))
 
 
 def _step_within(bounds: Sequence[int], cuts: Iterable[int] = ()) -> int:
@@ -480,23 +419,23 @@ def _tally(rows: Sequence[TallyRow]) -> Tally:
 def _usage(rows: Sequence[UsageRow], overrides: Overrides | None) -> Usage:
     if not rows:
         return Usage()
-    pico = unpriced = 0
-    models: set[str] = set()
-    for row in rows:
-        if row.is_reported:
-            continue
-        found = pricing.find(row.model, row.begin, overrides)
-        tokens = Tokens(row.input, row.output, row.cache_read, row.cache_write, row.cache_write_1h)
-        cost = None if found is None else pricing.cost_of_sums(tokens, found.price, row.band)
-        if cost is None:
-            unpriced += row.requests
-            models.add(row.model)
-        else:
-            pico += cost
-    columns = list(zip(*rows, strict=True))[5:]
-    sums: dict[str, Any] = {name: sum(column) for name, column in zip(_SUMS, columns, strict=True)}
-    computed = pricing.micros(pico)
-    return Usage(**sums, computed_micros=computed, unpriced_requests=unpriced, unpriced_models=tuple(sorted(models)))
+    cost = cost_of([(RowKey(row.begin // _DAY_MS, row.band, row.kind, row.model), row.sums) for row in rows], overrides)
+    uncached, output, read, write, write_1h = (
+        sum(column) for column in zip(*(row.sums[ALL_TOKENS] for row in rows), strict=True)
+    )
+    return Usage(uncached, output, read, write, write_1h, cost)
+
+
+def _together(usages: Sequence[Usage]) -> Usage:
+    """What usages add up to, exactly: costs are added before they are rounded."""
+    return Usage(
+        sum(usage.input for usage in usages),
+        sum(usage.output for usage in usages),
+        sum(usage.cache_read for usage in usages),
+        sum(usage.cache_write for usage in usages),
+        sum(usage.cache_write_1h for usage in usages),
+        sum((usage.cost for usage in usages), NOTHING),
+    )
 
 
 def _folder(folder: str | None) -> str:

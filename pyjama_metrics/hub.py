@@ -144,6 +144,7 @@ class Hub:
     def _fold(self, held: HeldLock, doubt: int, max_bytes: int) -> FoldReport:
         state, exists = self._load(doubt)
         _set_back(state, self._now())
+        self.history.begins_with_hub |= not exists and state["generation"] == 0
         start = {name: dict(at) for name, at in state["journals"].items()}
         listed = segments.listing(self.folder)
         folded, caught_up = self._add_new(state, listed, max_bytes)
@@ -182,7 +183,10 @@ class Hub:
             return self._gone_back(trust_previous=True), False
         if state is None:
             self._requests.begin(-1)
-            return self._snapshot.emptied(), False
+            emptied = self._snapshot.emptied()
+            if emptied["generation"]:
+                emptied["known-from"] = self._now()  # somebody removed the snapshot
+            return emptied, False
         self._requests.begin(state["generation"])
         return state, True
 
@@ -307,6 +311,36 @@ class Hub:
                 return False
             time.sleep(_BUSY)  # another process is at it
         return True
+
+    def as_one(self, look: Callable[[State], Result], timeout: float) -> Result:
+        """Look at the figures and at the history, which both hold the same lines of the same journals meanwhile.
+
+        Args:
+            look: gets the state, which is not to be changed; what it returns is returned.
+            timeout: seconds to wait for others.
+
+        Raises:
+            LockTimeout: other processes were at it for longer than that.
+            HubError: one of the two cannot be brought up to date.
+        """
+        deadline = time.monotonic() + timeout
+        self.catch_up(timeout)  # as far as that goes without keeping others from it
+        return self._under_lock(timeout, lambda held, doubt: self._as_one(held, doubt, look, timeout, deadline), 1)
+
+    def _as_one(self, held: HeldLock, doubt: int, look: Callable[[State], Result], timeout: float, deadline: float) -> Result:
+        while True:
+            self._fold(held, doubt, 4 * FOLD_BYTES)
+            state = self._snapshot.read(thorough=True) or self._snapshot.emptied()
+            until = {name: at["offset"] for name, at in state["journals"].items()}
+            while self.history.is_kept and not self.history.advance(until=until):
+                if self.history.trouble is not None:
+                    raise self.history.trouble
+                if time.monotonic() >= deadline:
+                    raise LockTimeout(self.history.path, timeout)
+                time.sleep(_BUSY)
+            # Somebody who had read the journals before we held the lock may have brought the history further: we follow.
+            if not self.history.is_kept or self.history.is_at(until):
+                return look(state)
 
     def signature(self) -> Signature | None:
         """What tells one generation of the snapshot from every other; None where there is none. Raises FolderUnusable."""

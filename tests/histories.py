@@ -10,7 +10,7 @@ from typing import Any
 
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.history.blobs import histogram_of
-from pyjama_metrics.storage.history.sums import SUMS as USAGE
+from pyjama_metrics.storage.history.schema import SUMS as USAGE
 
 SUMS = "coalesce(sum(success), 0), coalesce(sum(error), 0), coalesce(sum(interrupted), 0)"
 

@@ -44,6 +44,7 @@ FLOORS = (
             "usages",
             "ledger_rows",
             "ledger",
+            "corrections",
         ),
     ),
     ("storage", ("storage", "storage.*")),
@@ -52,7 +53,11 @@ FLOORS = (
         (
             "days",
             "time_steps",
+            "answers",
             "history",
+            "reports",
+            "agreement",
+            "correcting",
             "deaths",
             "tail",
             "hub",
@@ -68,7 +73,7 @@ FLOORS = (
             "reading",
         ),
     ),
-    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*")),
+    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*", "report_files", "report_files.*")),
 )
 """From the ground up; names are below the package. "" is the front door, which only edges may use."""
 

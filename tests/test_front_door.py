@@ -36,6 +36,7 @@ PROMISED = {
     "read_metrics": "",
     "get_dashboard_data": "",
     "clear_metrics": "",
+    "correct_run": "run, reason, *, agent, model, input_tokens, output_tokens, requests, cost_usd",
 }
 """Each call and the names of its arguments; it may take more, optional ones."""
 

@@ -152,7 +152,7 @@ def test_what_nobody_knows_the_price_of_has_no_cost(home: Path) -> None:
     begin = at(2026, 5, 4)
     recorded(home, llm(begin, model="ours"), now=begin + HOUR)
     assert history.daily_usage(date(2026, 5, 4), zone=BERLIN).usage.total_micros is None
-    assert history.daily_usage(date(2026, 5, 6), zone=BERLIN).usage.total_micros == 0
+    assert history.daily_usage(date(2026, 5, 6), zone=BERLIN).usage.total_micros is None
 
 
 def test_runs_are_found_by_span_agent_project_and_outcome(home: Path) -> None:
@@ -198,5 +198,5 @@ def test_without_a_history_every_answer_is_empty(home: Path) -> None:
     assert history.agent_breakdown(0, begin) == ()
     assert history.daily_usage(date(2026, 5, 4), zone=BERLIN).agents == ()
     assert [each.executions for each in history.history(begin, begin + HOUR, "day", zone=BERLIN)] == [Tally()]
-    assert Part("a").usage.total_micros == 0
+    assert Part("a").usage.total_micros is None
     assert not home.exists()

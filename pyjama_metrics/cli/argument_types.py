@@ -7,8 +7,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pyjama_metrics.events import MAX_COUNT, MAX_DURATION_MS, MAX_TIME_MS
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 _EARLIEST_MS = 100_000_000_000
 _WHOLE_DIGITS = 18
@@ -92,3 +96,14 @@ def moment(text: str) -> int:
     raise argparse.ArgumentTypeError(
         f"{text[:60]!r} is not a time: use milliseconds since the epoch or ISO 8601, such as 2024-02-03T12:30:00Z{hint}"
     )
+
+
+def zone(text: str) -> tzinfo:
+    """A time zone by its name."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(text)
+    except (LookupError, ValueError, OSError):  # unknown, no name at all, or a folder of zones
+        hint = "use a name such as Europe/Berlin, America/New_York or UTC"
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not a time zone that this machine knows: {hint}") from None

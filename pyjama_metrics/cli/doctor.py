@@ -18,12 +18,17 @@ DESCRIPTION = """\
 Look at the hub's folder: the file system, the shared file, the journals and who writes them, the lock,
 losses, versions and dashboards. Each problem comes with its remedy. Looking changes nothing; --fix mends
 what can be mended. The exit code is 1 if an error is left, 0 otherwise; warnings are no errors.
+
+--deep brings the figures and the history up to date, and compares whatever is counted in several places:
+the totals of model calls with the rows of their ledger, agents with all, runs with days and models, the
+figures with the history. They must be the same to the last token and micro-dollar.
 """
 
 EXAMPLES = """\
 examples:
   pyjama-metrics doctor
   pyjama-metrics doctor --fix
+  pyjama-metrics doctor --deep
   pyjama-metrics doctor --json | jq '.problems[].what'
 """
 
@@ -44,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.epilog = EXAMPLES
     parser.add_argument("--fix", action="store_true", help="mend what can be mended; nothing that was counted is thrown away")
+    parser.add_argument("--deep", action="store_true", help="compare all sums that are kept in several places, too")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
@@ -52,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pyjama_metrics.cli.examination import Examination
     from pyjama_metrics.hub import Hub
 
-    examination = Examination(Hub(), fix=arguments.fix)
+    examination = Examination(Hub(), fix=arguments.fix, deep=arguments.deep)
     if arguments.json:
         from pyjama_metrics.cli.printing import print_json
 
@@ -73,6 +79,8 @@ def _tell(screen: Screen, examination: Examination, now_ms: int) -> None:
         "dashboards": _dashboards,
         "versions": lambda found: ", ".join(f"{name} {version or 'is missing'}" for name, version in found.items()),
     }
+    if "agreement" in facts:
+        describe["agreement"] = _agreement
     for word, in_words in describe.items():
         found = facts[word]
         unreadable = isinstance(found, dict) and "unreadable" in found
@@ -119,6 +127,14 @@ def _dashboards(found: list[Facts]) -> str:
     from pyjama_metrics.cli.examination import DASHBOARD_PORTS
 
     return ", ".join(shown) or f"none on the ports {DASHBOARD_PORTS.start} to {DASHBOARD_PORTS.stop - 1}"
+
+
+def _agreement(found: list[Facts]) -> str:
+    sums = sum(each["compared"] for each in found)
+    different = sum(len(each["differences"]) for each in found)
+    if not sums:
+        return "nothing to compare yet"
+    return f"{terminal.things(sums, 'sum')} compared, " + (f"{different:,} differ" if different else "all agree")
 
 
 def _writers(screen: Screen, writers: list[Facts]) -> None:

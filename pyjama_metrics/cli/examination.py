@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pyjama_metrics import checks
+from pyjama_metrics import agreement, checks
 from pyjama_metrics.dashboard.addresses import health, url_of
 from pyjama_metrics.errors import HubError
 
@@ -34,14 +34,15 @@ class Examination:
 
     Attributes:
         problems: what is wrong, errors first.
-        facts: by part (folder, snapshot, writers, lock, losses, dashboards, versions), ready for JSON. A part that cannot be
-            looked at says so under ``unreadable``.
+        facts: by part (folder, snapshot, writers, lock, losses, dashboards, versions; agreement if that was looked for), ready
+            for JSON. A part that cannot be looked at says so under ``unreadable``.
     """
 
-    def __init__(self, hub: Hub, *, fix: bool) -> None:
-        """Look; with ``fix``, mend first what can be mended."""
-        self.problems: list[Problem] = checks.check(hub, fix=fix)
-        self.facts: Facts = {name: _looked_at(look, hub) for name, look in _PARTS.items()}
+    def __init__(self, hub: Hub, *, fix: bool, deep: bool = False) -> None:
+        """Look; with ``fix``, mend first what can be mended; with ``deep``, compare all sums."""
+        self.problems: list[Problem] = checks.check(hub, fix=fix, deep=deep)
+        parts = {**_PARTS, "agreement": _agreement} if deep else _PARTS
+        self.facts: Facts = {name: _looked_at(look, hub) for name, look in parts.items()}
 
     @property
     def is_well(self) -> bool:
@@ -153,6 +154,10 @@ def _versions(hub: Hub) -> dict[str, str | None]:
         except PackageNotFoundError:
             found[package] = None
     return found
+
+
+def _agreement(hub: Hub) -> object:
+    return [asdict(each) for each in agreement.compare(hub)] if os.path.isdir(hub.folder) else []
 
 
 _PARTS: dict[str, Callable[[Hub], object]] = {

@@ -42,9 +42,12 @@ COMMANDS = (
     Command("demo", "start a few real agents and the page, to see it move"),
     Command("show", "print totals, agents and tools"),
     Command("logs", "print the last log entries, or follow them"),
+    Command("report", "print what a span of time cost, by day, agent, model, …"),
+    Command("export", "write all of it into a file to hand on: JSON, CSV, Markdown or HTML"),
     Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),
+    Command("correct", "say what a run really used"),
     Command("clear", "start the figures anew"),
     Command("doctor", "look for what is wrong with the hub's folder, and mend it"),
 )
@@ -58,6 +61,7 @@ examples:
   pyjama-metrics run -- make test           any command as an agent
   pyjama-metrics logs -f | grep error
   pyjama-metrics show --json | jq .metrics.global
+  pyjama-metrics report daily               what each of the last thirty days cost
 
 The figures are in $PYJAMA_HOME (default ~/.pyjama). Exit codes: 0 fine, 1 failed, 2 wrong usage.
 'pyjama-metrics COMMAND --help' says more about a command.

@@ -230,6 +230,19 @@ def dollars(micros: int) -> str:
     return f"${whole:,}.{f'{rest:06}'.rstrip('0'):0<2}"
 
 
+def bar(share: float, width: int, shapes: bool) -> str:
+    """A share of 1 as a bar of at most so many columns; anything above none is at least a sliver.
+
+    >>> bar(0.5, 4, True), bar(0.3, 4, True), bar(0.5, 4, False), bar(0.001, 4, True), bar(0, 4, True)
+    ('██', '█▎', '##', '▏', '')
+    """
+    share = min(max(share, 0.0), 1.0)
+    if not shapes:
+        return "#" * max(round(share * width), int(share > 0))
+    whole, eighths = divmod(max(round(share * width * 8), int(share > 0)), 8)
+    return "█" * whole + ("▏▎▍▌▋▊▉"[eighths - 1] if eighths else "")
+
+
 def size(number: int) -> str:
     """A number of bytes."""
     value = float(number)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pyjama_metrics import agreement
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.history import follower
 from tests.histories import caught_up, contents, executions, rows, usages
@@ -215,3 +216,28 @@ def test_two_processes_that_project_at_once_write_each_event_once(home: Path, nu
                 end(child)
             caught_up(home)
     assert executions(home)[0] == 1000
+
+
+def test_totals_are_compared_as_of_one_moment_while_agents_record(home: Path) -> None:
+    """Neither has to stand still: both are looked at as of the same lines of the same journals."""
+    recording = """
+    import select
+    p.record_agent_start("a")
+    say("ready")
+    while not select.select([0], [], [], 0.001)[0]:
+        for _ in range(20):
+            p.record_tool_execution("t", "a", "ok", 1.5)
+        p.record_llm_usage("claude-opus-4-8", "a", input_tokens=3)
+    say("done")
+    """
+    with ExitStack() as stack:
+        children = [stack.enter_context(agent(recording)) for _ in range(2)]
+        for child in children:
+            assert hear(child) == "ready"
+        for _ in range(3):
+            compared = agreement.compare(Hub(str(home)), 10.0)
+            assert [each for each in compared if each.differences] == []
+        for child in children:
+            tell(child)
+            assert hear(child) == "done"
+            end(child)

@@ -1,7 +1,7 @@
 """The history: the second projection of the journals, in ``history.db``, for questions about the past.
 
 `projection` brings the journals into the database, exactly once, whoever does it; `gathered` and `writing` say what an event
-becomes there, `usages` what a model call is charged to, `blobs` how durations are kept, `schema` what the tables are, `upkeep`
-what is forgotten, and `follower` is what the hub knows of all that. Nothing here is needed to record or to show what happens now:
-where the database cannot be used, the rest goes on.
+becomes there, `blobs` how durations are kept, `schema` what the tables are, `upkeep` what is forgotten, and `follower` is what
+the hub knows of all that. Nothing here is needed to record or to show what happens now: where the database cannot be used, the
+rest goes on.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyjama_metrics import settings
@@ -45,6 +45,7 @@ _PAUSES = (0.1, 30.0)
 """Seconds until the next try where the database cannot be written: at first, and at most."""
 
 EVERYTHING = 2**62
+_THE_BEGINNING = 1
 
 
 class History:
@@ -54,6 +55,7 @@ class History:
         trouble: why the last try to bring it up to date failed; None where it did not.
         set_aside: where this process put a damaged database; None where it did not.
         is_kept: whether there is to be a history.
+        begins_with_hub: this process made the first figures of this hub, so whatever was recorded is still there to be read.
         is_left_to_others: this process is about to end, and leaves it alone unless much is waiting.
     """
 
@@ -67,6 +69,7 @@ class History:
         self.set_aside: str | None = None
         self.is_kept = settings.keeps_history()
         self.is_left_to_others = False
+        self.begins_with_hub = False
         self._folder, self._clock, self._ahead = folder, clock, ahead_ms
         self._offsets: Offsets | None = None
         self._torn: dict[str, int] = {}
@@ -107,6 +110,10 @@ class History:
         ahead = self._ahead_of(listed)
         return ahead > 0 and (now or ahead >= MUCH or self._is_time())
 
+    def waiting(self, listed: Sequence[Segment]) -> int:
+        """Bytes of these journals that are not in the database; 1 where nobody knows yet."""
+        return self._ahead_of(listed)
+
     def _is_unknown(self, listed: Sequence[Segment]) -> bool:
         """Whether this process neither knows how far it is, nor has to."""
         if self._offsets is not None or not self.is_left_to_others:
@@ -136,11 +143,16 @@ class History:
     def _is_paused(self) -> bool:
         return time.monotonic() < self._retry_at
 
-    def advance(self, budget: int = READ_BYTES) -> bool:
-        """Bring the history closer to the journals; whether nothing whole was left. Never raises: `trouble` says why."""
+    def advance(self, budget: int = READ_BYTES, until: Mapping[str, int] | None = None) -> bool:
+        """Bring the history closer to the journals; whether nothing whole was left. Never raises: `trouble` says why.
+
+        Args:
+            budget: journal bytes after which to take no more.
+            until: how far to read each journal, in bytes; to its end where None.
+        """
         gathered, self._gathered, self._gathered_bytes = self._gathered, {}, 0
         try:
-            outcome = self._projector().advance(gathered, budget, self._read_last)
+            outcome = self._projector().advance(gathered, budget, self._read_last, until)
         except LockTimeout as error:
             return self._was_busy(error)
         except HubError as error:
@@ -159,7 +171,8 @@ class History:
         from pyjama_metrics.storage.history.upkeep import Bounds
 
         bounds = Bounds(settings.history_days(), settings.history_bytes())
-        return Projector(self._folder, int(self._clock() * 1000), self._ahead, bounds)
+        now = int(self._clock() * 1000)
+        return Projector(self._folder, now, self._ahead, bounds, began=_THE_BEGINNING if self.begins_with_hub else now)
 
     def _was_busy(self, error: HubError) -> bool:
         moment = time.monotonic()
@@ -173,6 +186,11 @@ class History:
         self._retry_at = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, _PAUSES[1])
         return False
+
+    def is_at(self, until: Mapping[str, int]) -> bool:
+        """Whether the history is as far as that in each journal, and no further, as of the last `advance`."""
+        # A journal that is gone is in neither any more; the state may still name it.
+        return self._offsets is not None and all(offset == until.get(name, 0) for name, (offset, _) in self._offsets.items())
 
     # -- what may be removed ---------------------------------------------------------------------------------------
 

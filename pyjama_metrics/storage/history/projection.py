@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from pyjama_metrics.events import MAX_TIME_MS
@@ -67,17 +68,26 @@ class Outcome(NamedTuple):
 class Projector:
     """Brings the journals of one folder into its history, under the history's lock. Made for each time anew."""
 
-    def __init__(self, folder: str, now_ms: int, ahead_ms: int, bounds: Bounds) -> None:
+    def __init__(self, folder: str, now_ms: int, ahead_ms: int, bounds: Bounds, *, began: int) -> None:
+        """Args:
+        folder: the hub's.
+        now_ms: the time, in ms since the epoch.
+        ahead_ms: by how much the time of an event may lie ahead of that.
+        bounds: of what is kept.
+        began: since when a history that is made now knows all that happened.
+        """
+        self._began = began
         self._folder, self._now, self._latest, self._bounds = folder, now_ms, min(now_ms + ahead_ms, MAX_TIME_MS), bounds
         self._lock = FoldLock(schema.path_of(folder) + ".lock")
 
-    def advance(self, gathered: Gathered, budget: int, behind: str) -> Outcome:
+    def advance(self, gathered: Gathered, budget: int, behind: str, until: Mapping[str, int] | None = None) -> Outcome:
         """Read on, as far as the budget goes.
 
         Args:
             gathered: what the caller has read already; what does not begin where the database is, is read again.
             budget: bytes after which to take no more; the last share may go beyond.
             behind: the journal that was read last, so that with many each has its turn.
+            until: how far to read each journal, in bytes; to its end where None.
 
         Raises:
             LockTimeout: another process is at it.
@@ -85,12 +95,12 @@ class Projector:
         """
         with self._lock.held(0.0):
             try:
-                return self._advance(gathered, budget, behind, None)
+                return self._advance(gathered, budget, behind, until, None)
             except sqlite3.Error as error:
                 if not schema.is_damage(error):
                     raise
-            aside = schema.set_aside(self._folder)
-            return self._advance({}, budget, behind, aside)
+            aside, self._began = schema.set_aside(self._folder), self._now
+            return self._advance({}, budget, behind, until, aside)
 
     def clear(self, offsets: Offsets, wait: float) -> None:
         """Forget everything that happened until the journals were at ``offsets``; open runs stay, with nothing counted.
@@ -112,12 +122,16 @@ class Projector:
             finally:
                 connection.close()
 
-    def _advance(self, gathered: Gathered, budget: int, behind: str, aside: str | None) -> Outcome:
+    def _advance(
+        self, gathered: Gathered, budget: int, behind: str, until: Mapping[str, int] | None, aside: str | None
+    ) -> Outcome:
         connection = schema.open_to_write(self._folder)
         try:
             connection.execute("BEGIN IMMEDIATE")
             offsets = _offsets_in(connection)
-            reading = _Reading(self._folder, offsets, self._latest)
+            if not upkeep.meta(connection, "began"):
+                upkeep.set_meta(connection, "began", self._began)
+            reading = _Reading(self._folder, offsets, self._latest, until)
             writing = Writing(connection, upkeep.meta(connection, "horizon"))
             for name, batch in reading.batches(gathered, budget, behind):
                 writing.add(name, reading.offsets[name][1], batch)
@@ -136,6 +150,11 @@ def _keep(connection: sqlite3.Connection, offsets: Offsets) -> None:
     connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", [(name, *at) for name, at in offsets.items()])
 
 
+def _end(segment: Segment, offsets: Offsets, until: Mapping[str, int]) -> int:
+    """How far to read a journal; where more than that was read already, it is not to be taken for a journal that was cut."""
+    return max(until.get(segment.name, 0), offsets.get(segment.name, (0, 0))[0])
+
+
 class _Reading:
     """One look at the journals, under the lock: a journal that is not there now is gone for good.
 
@@ -144,9 +163,11 @@ class _Reading:
         torn, caught_up, read_last: as in `Outcome`.
     """
 
-    def __init__(self, folder: str, offsets: Offsets, latest_ms: int) -> None:
+    def __init__(self, folder: str, offsets: Offsets, latest_ms: int, until: Mapping[str, int] | None) -> None:
         self._latest = latest_ms
         self._listed = segments.listing(folder)
+        if until is not None:
+            self._listed = [replace(each, size=min(each.size, _end(each, offsets, until))) for each in self._listed]
         self.offsets: Offsets = {}
         self.torn: dict[str, int] = {}
         self.caught_up = False
@@ -187,7 +208,8 @@ class _Reading:
             if batch.offset == at:
                 return batch
         try:
-            lines, size = segments.read_lines(segment.path, at, share)
+            # No further than it was when it was listed: the caller may have named an end.
+            lines, size = segments.read_lines(segment.path, at, min(share, segment.size - at))
         except (FileNotFoundError, PermissionError):
             return None  # removed since it was listed, or another user's
         if not size:

@@ -11,7 +11,8 @@ from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.histogram import Histogram
 from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.blobs import histogram_of
-from pyjama_metrics.storage.history.sums import SUMS as USAGE
+from pyjama_metrics.storage.history.schema import SUMS as USAGE
+from pyjama_metrics.usages import COMPUTED, REPORTED
 
 _TALLIES = "sum(success), sum(error), sum(interrupted), sum(timed), sum(total_us), min(least_ns), max(most_ns)"
 _USAGES = ", ".join(f"sum({name})" for name in USAGE.split(", "))
@@ -70,15 +71,9 @@ class UsageRow(NamedTuple):
     begin: int
     model: str
     band: int
-    is_reported: bool
-    requests: int
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
-    estimated_tokens: int
-    reported_micros: int
+    kind: str
+    sums: list[int]
+    """In the order of `pyjama_metrics.ledger_rows.COLUMNS`."""
 
 
 @contextmanager
@@ -169,10 +164,9 @@ class Reader:
     def tallies_by_tool(self, since: int, until: int, agent: str | None) -> list[TallyRow]:
         """Executions of a span by the name of their tool; an hour of those that are kept by the hour counts where it begins."""
         whose, values = ("", ()) if agent is None else (" AND agent = ?", (self.number(agent),))
-        slices = " UNION ALL ".join(
-            f"SELECT tool, success, error, interrupted, timed, total_us, least_ns, most_ns FROM {table} WHERE begin >= ? AND begin < ?{whose}"
-            for table in ("minutes", "hours")
-        )
+        columns = "tool, success, error, interrupted, timed, total_us, least_ns, most_ns"
+        where = f"begin >= ? AND begin < ?{whose}"
+        slices = f"SELECT {columns} FROM minutes WHERE {where} UNION ALL SELECT {columns} FROM hours WHERE {where}"
         rows = self._connection.execute(
             f"SELECT text, {_TALLIES}, NULL FROM ({slices}) JOIN names ON names.id = tool GROUP BY tool",
             (since, until, *values) * 2,
@@ -198,6 +192,15 @@ class Reader:
             (run,),
         )
         return _tally_rows(rows, False)
+
+    def offsets(self) -> dict[str, int]:
+        """How far each journal is in the database, in bytes."""
+        return dict(self._connection.execute("SELECT journal, offset FROM offsets"))
+
+    def horizon(self) -> int:
+        """Before when everything is forgotten; 0 where nothing is yet."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
+        return 0 if row is None else int(row[0])
 
     def models(self, since: int, until: int) -> list[str]:
         """The models that were used in a span."""
@@ -253,7 +256,8 @@ class Reader:
             f" GROUP BY {by}, usage.model, band, kind) part JOIN names ON names.id = part.model",
             values,
         )
-        return [UsageRow(what, begin, text, band, bool(kind), *sums) for what, begin, _, band, kind, *sums, text in rows]
+        kinds = COMPUTED, REPORTED
+        return [UsageRow(what, begin, text, band, kinds[kind], sums) for what, begin, _, band, kind, *sums, text in rows]
 
     def runs(self, name: str) -> list[tuple[Any, ...]]:
         """The runs of that name; more than one only where two agents have used it."""

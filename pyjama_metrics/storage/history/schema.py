@@ -26,6 +26,9 @@ ALL, ALL_BY_HOUR = 0, -1
 
 MINUTE_MS, QUARTER_MS, HOUR_MS, DAY_MS = 60_000, 900_000, 3_600_000, 86_400_000
 
+SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estimated_tokens, reported_micros"
+"""What model calls add up to, in the tables that have their sums."""
+
 _TALLY = """
     success INTEGER NOT NULL, error INTEGER NOT NULL, interrupted INTEGER NOT NULL,
     timed INTEGER NOT NULL, total_us INTEGER NOT NULL, least_ns INTEGER, most_ns INTEGER, buckets BLOB"""
@@ -69,20 +72,24 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE totals (
             begin INTEGER NOT NULL, agent INTEGER NOT NULL, {_TALLY}, PRIMARY KEY (agent, begin)) WITHOUT ROWID;
         CREATE TABLE requests (
-            hash BLOB PRIMARY KEY, quality INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
-            cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, cost INTEGER NOT NULL,
-            model INTEGER NOT NULL, time INTEGER NOT NULL, agent INTEGER NOT NULL, run INTEGER NOT NULL, phase INTEGER NOT NULL,
-            tool INTEGER NOT NULL) WITHOUT ROWID;
+            hash BLOB PRIMARY KEY, is_actual INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+            cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL,
+            cost_micros INTEGER NOT NULL, model INTEGER NOT NULL, band INTEGER NOT NULL, time INTEGER NOT NULL,
+            agent INTEGER NOT NULL, run INTEGER NOT NULL, phase INTEGER NOT NULL, tool INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE events (
             id INTEGER PRIMARY KEY, time INTEGER NOT NULL, agent INTEGER NOT NULL, run TEXT, kind TEXT NOT NULL,
             tool INTEGER NOT NULL, status TEXT, message TEXT);
         CREATE INDEX events_by_time ON events (time);
+        CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY, time INTEGER NOT NULL, run INTEGER NOT NULL, model INTEGER NOT NULL, reason TEXT NOT NULL,
+            {_SUMS});
+        CREATE INDEX corrections_by_run ON corrections (run);
         """,
     ),
 )
 """Each step from one form of the tables to the next, by its name; what is here never changes, something is only added below."""
 
-DETAILS = ("run_tools", "usage", "usage_totals", "minutes", "hours", "totals", "requests", "events")
+DETAILS = ("run_tools", "usage", "usage_totals", "minutes", "hours", "totals", "requests", "events", "corrections")
 """The tables that hold what happened, except for the runs."""
 
 
@@ -142,7 +149,7 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
     path = path_of(folder)
     if not os.path.exists(path):
         return None
-    connection = _connect(path, "ro", timeout)
+    connection = _connect(path, "ro&immutable=1" if _stands_still(path) else "ro", timeout)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
@@ -154,6 +161,11 @@ def open_to_read(folder: str, timeout: float = 5.0) -> sqlite3.Connection | None
         connection.close()  # nobody has projected since the program is of this version; whoever does brings it here
         return None
     return connection
+
+
+def _stands_still(path: str) -> bool:
+    """Whether nobody can write the database and nothing was left beside it: SQLite would have to make a file there to read it."""
+    return os.statvfs(path).f_flag & os.ST_RDONLY != 0 and not os.path.exists(f"{path}-wal")
 
 
 def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pyjama_metrics import pricing
+from pyjama_metrics.corrections import Row, total_of
 from pyjama_metrics.histogram import LARGEST_SUM_US
 from pyjama_metrics.storage.history.blobs import NS, buckets_of, packed
-from pyjama_metrics.storage.history.runs_table import Names, Runs
-from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS
-from pyjama_metrics.storage.history.usages import ESTIMATED, REPORTED, Figures, Owner, Request, join
+from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
+from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS, SUMS
+from pyjama_metrics.usages import REPORTED, Figures, Owner, Request, amounts_of, charge_of, join
 
 _HASH_BYTES = 12
 """Of a million requests, two have the same hash once in 10^17 times."""
@@ -28,7 +28,6 @@ ADD_TALLY = f"""DO UPDATE SET success = success + excluded.success, error = erro
     buckets = merged(buckets, excluded.buckets)"""
 """How a row of executions is added to the one that is there."""
 
-SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estimated_tokens, reported_micros"
 _ADD_SUMS = "DO UPDATE SET " + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
 _USAGE_KEY = ("begin", "run", "agent", "model", "phase", "tool", "band", "kind")
 _TOTALS_KEY = ("begin", "agent", "model", "band", "kind")
@@ -152,10 +151,10 @@ class Usages:
         self._connection, self._names, self._runs, self._horizon = connection, names, runs, horizon
         self._sums: dict[tuple[int, ...], list[int]] = {}
         self._told: dict[bytes, Request] = {}
+        self._corrections: list[tuple[Any, ...]] = []
 
-    def add(self, figures: Figures, owner: Owner, request_id: str | None) -> None:
+    def add(self, told: Request, request_id: str | None) -> None:
         """Add a usage; one with an id counts once, whenever and however often it is told."""
-        told = Request(figures, owner)
         if request_id is None:
             self._charge(told, 1)
             return
@@ -164,20 +163,34 @@ class Usages:
         self._told[digest] = told if known is None else join(known, told)
 
     def _charge(self, request: Request, sign: int) -> None:
-        figures, owner = request
-        begin = owner.time - owner.time % QUARTER_MS
+        owner, charge = request.owner, charge_of(request)
+        begin = owner.time_ms - owner.time_ms % QUARTER_MS
         if begin < self._horizon:
             return  # it is forgotten already, or about to be
         number = self._names.number
-        agent, model = number(owner.agent), number(figures.model)
+        agent, model = number(charge.agent), number(charge.model)
         run = self._runs.run(owner.agent, owner.run).number if owner.run else 0
-        band = pricing.band_of(figures.total - figures.output)
-        key = (begin, run, agent, model, number(owner.phase), number(owner.tool), band, int(figures.quality == REPORTED))
+        key = (begin, run, agent, model, number(charge.phase), number(charge.tool), charge.band, int(charge.kind == REPORTED))
         sums = self._sums.setdefault(key, [0] * 8)
-        estimated = figures.total if figures.quality == ESTIMATED else 0
-        counted = (1, figures.input, figures.output, *figures[4:7], estimated, figures.cost)
-        for place, value in enumerate(counted):
+        for place, value in enumerate(amounts_of(request)):
             sums[place] += sign * value
+
+    def correct(self, row: Row, agent: str, run: Run) -> None:
+        """Add what a correction adds to a row of a run."""
+        begin = row.time_ms - row.time_ms % QUARTER_MS
+        if begin < self._horizon:
+            return
+        number = self._names.number
+        names = number(row.model), number(row.phase), number(row.tool)
+        sums = self._sums.setdefault((begin, run.number, number(agent), *names, row.band, int(row.kind == REPORTED)), [0] * 8)
+        for place, value in enumerate(row.amounts):
+            sums[place] += value
+
+    def keep_correction(self, time: int, run: Run, reason: str, rows: Sequence[Row]) -> None:
+        """Keep what a correction added, by model, with its reason."""
+        for model in dict.fromkeys(row.model for row in rows):
+            amounts = total_of([row for row in rows if row.model == model]).values()
+            self._corrections.append((time, run.number, self._names.number(model), reason, *amounts))
 
     def save(self) -> None:
         """Write what was added. Makes runs and names, so these are saved after it."""
@@ -191,6 +204,9 @@ class Usages:
                     total[place] += value
         self._write("usage", _USAGE_KEY, changed)
         self._write("usage_totals", _TOTALS_KEY, totals)
+        self._connection.executemany(
+            f"INSERT INTO corrections (time, run, model, reason, {SUMS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", self._corrections
+        )
 
     def _write(self, table: str, key: tuple[str, ...], rows: dict[tuple[int, ...], list[int]]) -> None:
         marks = ",".join("?" * (len(key) + 8))
@@ -201,7 +217,8 @@ class Usages:
         emptied = [at for at, sums in rows.items() if sums[0] < 0]
         if emptied:
             same = " AND ".join(f"{name} = ?" for name in key)
-            self._connection.executemany(f"DELETE FROM {table} WHERE {same} AND requests = 0", emptied)
+            nothing = " AND ".join(f"{name} = 0" for name in SUMS.split(", "))
+            self._connection.executemany(f"DELETE FROM {table} WHERE {same} AND {nothing}", emptied)
 
     def _join_with_known(self) -> None:
         known = self._known(self._told)
@@ -215,14 +232,15 @@ class Usages:
                 self._charge(before, -1)
             self._charge(now, 1)
             rows.append(self._row(digest, now))
-        self._connection.executemany(f"INSERT OR REPLACE INTO requests VALUES ({','.join('?' * 14)})", rows)
+        self._connection.executemany(f"INSERT OR REPLACE INTO requests VALUES ({','.join('?' * 15)})", rows)
 
     def _row(self, digest: bytes, request: Request) -> tuple[Any, ...]:
-        figures, owner = request
+        owner, figures = request
         number = self._names.number
         run = self._runs.run(owner.agent, owner.run).number if owner.run else 0
-        charged = (number(figures.model), owner.time, number(owner.agent), run, number(owner.phase), number(owner.tool))
-        return (digest, figures.quality, figures.input, figures.output, *figures[4:8], *charged)
+        counts = (figures.input, figures.output, figures.cache_read, figures.cache_write, figures.cache_write_1h)
+        charged = (owner.time_ms, number(owner.agent), run, number(owner.phase), number(owner.tool))
+        return digest, figures.is_actual, *counts, figures.cost_micros, number(figures.model), figures.band, *charged
 
     def _known(self, digests: Iterable[bytes]) -> dict[bytes, Request]:
         found: dict[bytes, Request] = {}
@@ -230,14 +248,15 @@ class Usages:
         for start in range(0, len(wanted), _HASHES):
             part = wanted[start : start + _HASHES]
             rows = self._connection.execute(
-                "SELECT hash, quality, input, output, cache_read, cache_write, cache_write_1h, cost, time,"
+                "SELECT hash, is_actual, cost_micros, band, input, output, cache_read, cache_write, cache_write_1h, time,"
                 " (SELECT text FROM names WHERE id = model), (SELECT text FROM names WHERE id = agent),"
                 " (SELECT run FROM runs WHERE id = requests.run), (SELECT text FROM names WHERE id = phase),"
                 f" (SELECT text FROM names WHERE id = tool) FROM requests WHERE hash IN ({','.join('?' * len(part))})",
                 part,
             )
-            for digest, quality, *counts, cost, time, model, agent, run, phase, tool in rows:
-                tokens_in, output, read, write, write_1h = counts
-                figures = Figures(quality, sum(counts), output, tokens_in, read, write, write_1h, cost, model or "")
-                found[digest] = Request(figures, Owner(time, agent or "", run or "", phase or "", tool or ""))
+            for digest, is_actual, cost, band, *counts, time, model, agent, run, phase, tool in rows:
+                uncached, output, read, write, write_1h = counts
+                told = sum(counts), output, uncached, read, write, write_1h, cost, model or ""
+                figures = Figures(int(is_actual) if cost < 0 else 2, bool(is_actual), *told, band)
+                found[digest] = Request(Owner(time, agent or "", run or "", phase or "", tool or ""), figures)
         return found

@@ -166,6 +166,7 @@ def _forget_runs(connection: sqlite3.Connection, horizon: int) -> bool:
     old = connection.execute("SELECT id FROM runs WHERE last_seen < ? ORDER BY last_seen LIMIT ?", (horizon, ROWS))
     gone = [run for (run,) in old]
     connection.executemany("DELETE FROM run_tools WHERE run = ?", [(run,) for run in gone])
+    connection.executemany("DELETE FROM corrections WHERE run = ?", [(run,) for run in gone])
     connection.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in gone])
     return len(gone) >= ROWS
 

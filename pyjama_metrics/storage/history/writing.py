@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from pyjama_metrics.event_fields import Event, Invalid, are_names, run_told_by, time_of, usable_durations
+from pyjama_metrics.corrections import rows_in
+from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of, usable_durations
 from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, status_class, text_of
 from pyjama_metrics.storage.history.gathered import Batch, Group, Groups
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
 from pyjama_metrics.storage.history.schema import MINUTE_MS
 from pyjama_metrics.storage.history.sums import Executions, Usages
-from pyjama_metrics.storage.history.usages import Owner, figures_of, request_id_of
+from pyjama_metrics.usages import Request, figures_of, owner_of, request_id_of
 
 _NUMBERS = frozenset({int, float})
 
@@ -127,14 +128,23 @@ class Writing:
 
     def on_llm(self, event: Event) -> None:
         """A model call."""
+        figures, request_id = figures_of(event), request_id_of(event)
         agent, time = self._seen(event)
-        figures = figures_of(event)
         run = self._run_of(agent, event.get("run"))
         if run is not None:
             run.seen(time)
-        phase, tool = (None if event.get(key) is None else text_of(event[key]) for key in ("phase", "tool"))
-        owner = Owner(time, agent, "" if run is None else run.name, phase or "", tool or "")
-        self._usages.add(figures, owner, request_id_of(event))
+        if figures is not None:
+            self._usages.add(Request(owner_of(event, time, None if run is None else run.name), figures), request_id)
+
+    def on_correction(self, event: Event) -> None:
+        """A person said what a run really used."""
+        rows, time, agent = rows_in(event), time_of(event["time"]), text_of(event["agent"])
+        run = self._runs.run(agent, run_name(event["run"]))
+        reason = text_of(event.get("reason"), MAX_TEXT)
+        for row in rows:
+            self._usages.correct(row, agent, run)
+        self._usages.keep_correction(time, run, reason, rows)
+        self._tell(event, agent, "correction", status="ok", message=reason)
 
     def on_sign_of_life(self, event: Event) -> None:
         """Something that is not kept, but tells that the run was there."""
@@ -180,6 +190,7 @@ RULES: dict[str, Callable[[Writing, Event], None]] = {
     "complete": Writing.on_complete,
     "crash": Writing.on_crash,
     "llm": Writing.on_llm,
+    "correction": Writing.on_correction,
     "tool": Writing.on_tool,
     "activity": Writing.on_told,
     "waiting": Writing.on_told,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyjama_metrics import roll_ups
@@ -27,7 +28,24 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _STEPS = (QUARTER_MS, _HOUR_MS, 6 * _HOUR_MS, _DAY_MS)
 _CLEARED = "What happened before is not known: the figures were cleared then."
-_NO_HISTORY = f"What happened more than {MAX_QUARTERS_MS // _HOUR_MS} hours ago is not known: there is no history of it yet."
+_BEGINS = "What happened before is not known: the history begins then."
+_KEPT = f"What happened more than {MAX_QUARTERS_MS // _HOUR_MS} hours ago is not known: "
+_NO_HISTORY = f"{_KEPT}there is no history of it yet."
+
+
+@dataclass(frozen=True, slots=True)
+class PastSlice:
+    """What the history knows of a slice of an `ActivityView`; the fields are those of the view."""
+
+    begin: int
+    success: int
+    error: int
+    interrupted: int
+    requests: int
+    tokens: int
+    cost_micros: int | None
+    unpriced_requests: int
+    unpriced_models: tuple[str, ...] = ()
 
 
 def activity(
@@ -36,8 +54,9 @@ def activity(
     """The series of a span, from the finest source that knows all of it.
 
     Slices of 5 seconds are in the memory of the dashboard, for the last 15 minutes; minutes and quarters of an hour are in the
-    file, for the last 75 minutes and 50 hours. Of a span that reaches further back the part is told that the file holds. Quarters
-    are added up to longer slices where there were more than `MAX_SLICES` of them.
+    file, for the last 75 minutes and 50 hours. Of a span that reaches further back the part is told that the file holds; `seam`
+    says whether the history may know more, and `with_past` puts that in. Quarters are added up to longer slices where there were
+    more than `MAX_SLICES` of them.
 
     Args:
         state: a parsed ``metrics.json``.
@@ -53,11 +72,67 @@ def activity(
     since = from_ms - from_ms % MINUTE_MS
     if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
         return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun, overrides)
-    # What the fold let go of is cut at any moment, what is left of it begins with a whole quarter.
-    kept_since = -((MAX_QUARTERS_MS - latest) // QUARTER_MS) * QUARTER_MS
+    kept_since = _kept_since(latest)
     step = next((step for step in _STEPS if span <= MAX_SLICES * step), -(-span // (MAX_SLICES * _DAY_MS)) * _DAY_MS)
     known_from = max(from_ms - from_ms % step, kept_since)
     return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from, begun, overrides)
+
+
+def seam(state: Table, view: ActivityView) -> int | None:
+    """Where the history's part of a view ends and that of the live figures begins; None for a view that needs no history.
+
+    The live figures have as much as they can: they are never behind. A slice is of one of the two alone, so that nothing is
+    counted twice: from the seam on all slices are whole in the live figures, however late they were cleared. A span that the
+    file would reach without a clear begins anew with it.
+    """
+    kept_since = _kept_since(positive(state, "updated") or view.to)
+    if view.from_ >= kept_since or not view.times:
+        return None
+    whole_since = max(kept_since, positive(state, "known-from") or 0)
+    return min(-(-whole_since // view.step) * view.step, view.times[-1] + view.step)
+
+
+def with_past(view: ActivityView, past: Sequence[PastSlice], known_from: int | None) -> ActivityView:
+    """The view with what the history knows of its slices before the seam.
+
+    Args:
+        view: of the live figures.
+        past: the slices before the seam.
+        known_from: from when on the history knows what happened; None where it knows nothing.
+    """
+    told = {each.begin: each for each in past if known_from is not None and each.begin + view.step > known_from}
+    if not told or known_from is None:
+        return view
+    since = min(known_from if view.known_from is None else view.known_from, max(known_from, view.from_))
+
+    def column(name: str) -> list[int | None]:
+        live: list[int | None] = getattr(view, name)
+        return [getattr(told[time], name) if time in told else value for time, value in zip(view.times, live, strict=True)]
+
+    return replace(
+        view,
+        source="history",
+        known_from=since,
+        note=_BEGINS if since >= view.from_ + view.step else None,
+        success=column("success"),
+        error=column("error"),
+        interrupted=column("interrupted"),
+        requests=column("requests"),
+        tokens=column("tokens"),
+        cost_micros=column("cost_micros"),
+        unpriced_requests=column("unpriced_requests"),
+        unpriced_models=sorted({*view.unpriced_models, *(model for each in told.values() for model in each.unpriced_models)}),
+    )
+
+
+def without_past(view: ActivityView, why: str) -> ActivityView:
+    """The view, which says why there is no history of what it lacks: the end of a sentence."""
+    return replace(view, note=f"{_KEPT}{why}") if view.note == _NO_HISTORY else view
+
+
+def _kept_since(latest_ms: int) -> int:
+    """From when on the file has all quarters: what the fold let go of is cut at any moment, the first whole one is after it."""
+    return -((MAX_QUARTERS_MS - latest_ms) // QUARTER_MS) * QUARTER_MS
 
 
 def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_ms: int) -> bool:

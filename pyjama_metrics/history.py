@@ -271,6 +271,15 @@ def whole(
         return _slices(reader, [begin, end], Whose(agent, project), overrides, durations=durations)[1]
 
 
+def known_from(*, folder: str | None = None) -> int | None:
+    """The hour in which the first of what is kept happened, in milliseconds since the epoch; None where nothing is known.
+
+    Raises HistoryUnusable.
+    """
+    with opened(_folder(folder)) as reader:
+        return None if reader is None else reader.first()
+
+
 def forgotten_before(*, folder: str | None = None) -> int | None:
     """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
     with opened(_folder(folder)) as reader:

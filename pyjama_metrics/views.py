@@ -375,7 +375,7 @@ class ActivityView:
     from_: int = field(metadata=says("Begin of the first slice, in ms since the epoch"))
     to: int = field(metadata=says("End of the span, in ms since the epoch; the last slice may end later"))
     step: int = field(metadata=says("Length of a slice, in ms"))
-    source: str = field(metadata=says("memory, file or none: where the figures are from"))
+    source: str = field(metadata=says("memory, file, history (before what the file has) or none: where the figures are from"))
     known_from: int | None = field(metadata=says("From when on there are figures, in ms since the epoch"))
     note: str | None = field(metadata=says("What is not known, in a sentence"))
     times: list[int] = field(metadata=says("Begin of each slice, in ms since the epoch"))

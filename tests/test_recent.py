@@ -147,7 +147,12 @@ def test_an_agent_has_the_errors_that_the_fold_counts_for_it(recorded: Journals)
 def test_the_slices_of_a_minute_add_up_to_the_minute_of_the_fold(recorded: Journals) -> None:
     """Executions by outcome, model calls, tokens and cost, of each minute that is not too long ago."""
     minutes = {int(begin): each for begin, each in folded(recorded)["roll-ups"]["minutes"].items()}
-    since = max(minutes, default=0) - KEPT_SLICES_MS + MINUTE_MS
+    # What is too long ago is so from the latest that was ever told, also where that call turned out to be an earlier one.
+    told = [
+        event["time"] for body in recorded.values() for event in body if event is not None and event["event"] in ("tool", "llm")
+    ]
+    latest = max(told, default=0)
+    since = latest - latest % MINUTE_MS - KEPT_SLICES_MS + MINUTE_MS
     assert roll_ups.summed(fed(recorded).slices(*EVER), since, MAX_TIME_MS, MINUTE_MS) == {
         begin: each for begin, each in minutes.items() if begin >= since
     }

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from pyjama_metrics import views
+from pyjama_metrics.dashboard import past_views
 from pyjama_metrics.queries import dashboard, log_view
 from pyjama_metrics.views import ErrorView, as_json, help_texts, json_name
 
 ANSWERS = (Path(__file__).parent.parent / "docs" / "http-data.md").read_text(encoding="utf-8")
-VIEWS = [view for view in vars(views).values() if is_dataclass(view) and view.__module__ == views.__name__]
+MODULES = (views, past_views)
+VIEWS = [
+    view for module in MODULES for view in vars(module).values() if is_dataclass(view) and view.__module__ == module.__name__
+]
 
 
 def test_names_in_json_are_kebab_case_and_names_that_users_gave_stay() -> None:

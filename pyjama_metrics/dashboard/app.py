@@ -15,17 +15,22 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Not
 from werkzeug.routing import BaseConverter
 
 from pyjama_metrics import views
-from pyjama_metrics.dashboard import security
+from pyjama_metrics.dashboard import past_answers, past_views, security
 from pyjama_metrics.dashboard.addresses import SERVICE
 from pyjama_metrics.dashboard.assets import CACHED, Assets
 from pyjama_metrics.dashboard.live import GZIP_LEVEL, HubView, Live
+from pyjama_metrics.dashboard.past import TooBusy
 from pyjama_metrics.dashboard.spans import BadSpan, span_of
 from pyjama_metrics.dashboard.stream import Streams, TooManyStreams
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.storage.json import dumps
 from pyjama_metrics.version import __version__
 
-VIEWS: tuple[type, ...] = (HubView, *(view for view in vars(views).values() if is_dataclass(view) and isinstance(view, type)))
+VIEWS: tuple[type, ...] = (
+    HubView,
+    *(view for view in vars(views).values() if is_dataclass(view) and isinstance(view, type)),
+    *past_views.VIEWS,
+)
 """The views that the page shows; the template takes the help of its columns from their fields."""
 
 LEAST_GZIPPED = 1024
@@ -54,6 +59,7 @@ def create_app(live: Live, streams: Streams, hosts: frozenset[str]) -> Flask:
     serve_page(app, live, Assets())
     serve_api(app, live, streams)
     serve_details(app, live)
+    serve_past(app, live)
     return app
 
 
@@ -92,6 +98,10 @@ def one_error_shape(app: Flask) -> None:
     @app.errorhandler(BadSpan)
     def no_span(error: BadSpan) -> Response:
         return failure(400, str(error))
+
+    @app.errorhandler(TooBusy)
+    def busy(error: TooBusy) -> Response:
+        return failure(503, str(error), {"Retry-After": "2"})
 
     @app.errorhandler(HubError)
     def hub_in_trouble(error: HubError) -> Response:
@@ -226,6 +236,43 @@ def serve_details(app: Flask, live: Live) -> None:
         return detail(view)
 
 
+def serve_past(app: Flask, live: Live) -> None:
+    """Everything that answers from the history."""
+    folder = live.past.folder
+
+    def told(question: past_answers.Question, missing: str = "") -> Response:
+        """The answer: the same bytes for whoever asks, until the history changes; 404 where there is no such thing."""
+        answer = live.past.answer((request.path, question.key), lambda overrides: written(question.ask(overrides)))
+        return failure(404, missing) if answer is None else known(*answer)
+
+    @app.get("/metrics/history")
+    def steps() -> Response:
+        return told(past_answers.steps(request.args.get, live.now_ms(), folder))
+
+    @app.get("/metrics/history/breakdown")
+    def breakdown() -> Response:
+        return told(past_answers.breakdown(request.args.get, live.now_ms(), folder))
+
+    @app.get("/metrics/history/runs")
+    def past_runs() -> Response:
+        return told(past_answers.runs(request.args.get, live.now_ms(), folder))
+
+    @app.get("/metrics/history/day/<day>")
+    def day(day: str) -> Response:
+        return told(past_answers.day(day, request.args.get, folder))
+
+    @app.get("/metrics/history/run")
+    @app.get("/metrics/history/run/<path:id>")
+    def past_run(id: str | None = None) -> Response:
+        name = request.args.get("id") if id is None else id
+        if name is None:
+            return failure(400, f"Say which run: {request.path}?id=…")
+        sentence = (
+            f"There is no run {shortened(name)!r} in the history of {folder}; /metrics/history/runs names those that there are."
+        )
+        return told(past_answers.run(name, request.args.get, folder), sentence)
+
+
 def health_of(live: Live, streams: Streams, began: float) -> dict[str, Any]:
     """What ``/health`` says. A second dashboard reads it to learn whose port it met."""
     return {
@@ -269,8 +316,24 @@ def unless_known(tag: str, make: Callable[[], Response]) -> Response:
 def detail(view: Any) -> Response:
     """A view as JSON. Its tag leaves out ``now``, so that it changes when a figure does."""
     document = views.as_json(view)
-    tag = hashlib.sha256(dumps(document | {"now": None})).hexdigest()[:16]
-    body = dumps(document)
+    return known(dumps(document), tag_of(dumps(document | {"now": None})))
+
+
+def written(view: Any) -> tuple[bytes, str] | None:
+    """A view that tells of no moment of its own as JSON, and its tag; None for None."""
+    if view is None:
+        return None
+    body = dumps(views.as_json(view))
+    return body, tag_of(body)
+
+
+def tag_of(body: bytes) -> str:
+    """A name for a document, which another document does not have."""
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def known(body: bytes, tag: str) -> Response:
+    """A JSON document, unless the client has it under the same tag."""
 
     def gzipped() -> bytes | None:
         return gzip.compress(body, GZIP_LEVEL, mtime=0) if len(body) >= LEAST_GZIPPED else None

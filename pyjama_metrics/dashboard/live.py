@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pyjama_metrics import agent_details, patches, queries
-from pyjama_metrics.activity import activity
+from pyjama_metrics.activity import activity, seam
+from pyjama_metrics.dashboard.past import Past
 from pyjama_metrics.days import local_midnight
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.pricing import overrides_at_run_time
@@ -118,12 +119,14 @@ class Live:
 
     Attributes:
         folder: of the hub, with its symbolic links resolved.
+        past: the history of the hub.
         on_change: called after each publication, by whichever thread published; must return at once.
 
     """
 
     def __init__(self, hub: Hub, clock: Callable[[], float] = time.time) -> None:
         self.folder = os.path.realpath(hub.folder)
+        self.past = Past(self.folder)
         self.on_change: Callable[[], None] = lambda: None
         self._hub = hub
         self._clock = clock
@@ -223,9 +226,12 @@ class Live:
             return agent_details.run_detail(self._state, run_id, self.now_ms(), self._tail.recent, self._prices())
 
     def activity(self, since_ms: int, until_ms: int) -> ActivityView:
-        """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows."""
+        """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows it, or else the history."""
         with self._reading:
-            return activity(self._state, since_ms, until_ms, self._tail.recent, self._prices())
+            view = activity(self._state, since_ms, until_ms, self._tail.recent, self._prices())
+            until = seam(self._state, view)
+        # Without the lock: whatever the history takes, what is live goes on.
+        return view if until is None else self.past.fill(view, until)
 
     def report(self, source: str, sentence: str | None) -> None:
         """Show ``sentence`` as the one trouble of ``source``, or take its trouble away with None."""

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 MAX_BODY = 64 * 1024
 """Bytes of the largest request body that is read."""
 
+DATA = ("/api/", "/metrics/")
+"""How the paths begin under which there is data."""
+
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS = {
@@ -70,7 +73,7 @@ def _foreign_page(method: str, path: str, header: Header, host: str) -> Refusal 
     if origin is not None and origin.lower() != f"http://{host}":
         return Refusal(403, f"Requests from pages of {origin[:200]} are not answered.")
     # A link on another page may lead to ours, but nothing of another page may read the data or change it.
-    guarded = path.startswith("/api/") or method not in READING
+    guarded = path.startswith(DATA) or method not in READING
     if guarded and header("Sec-Fetch-Site") not in (None, "same-origin", "none"):
         return Refusal(403, "Requests from pages of other sites are not answered.")
     return None

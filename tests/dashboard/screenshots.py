@@ -87,6 +87,8 @@ def whole_overview(page: Page, server: Served) -> None:
     overview(page, server)
     page.locator("[data-chart=cost]").scroll_into_view_if_needed()
     page.wait_for_selector("[data-chart=cost] canvas")
+    page.locator(".panel.cost").scroll_into_view_if_needed()
+    page.wait_for_selector("#costs tr")
     page.evaluate("scrollTo(0, 0)")
 
 
@@ -109,6 +111,7 @@ def agent(page: Page, server: Served) -> None:
     open_page(page, server, f"#/agents/{AGENT}")
     page.wait_for_selector("#agent-tools tr")
     page.wait_for_selector("#waterfall .bars > *")
+    page.wait_for_selector("#past-runs tr")
 
 
 def clearing(page: Page, server: Served) -> None:

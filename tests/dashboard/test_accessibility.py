@@ -55,12 +55,14 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_overview(scene: Served, tab: Page, width: int) -> None:
-    """Needs, tiles, agents, charts, tools and log; as a table and as a tree."""
+    """Needs, tiles, agents, charts, cost, tools and log; as a table and as a tree."""
     tab.set_viewport_size({"width": width, "height": 900})
     open_page(tab, scene)
     tab.wait_for_selector("#agents tr")
     tab.locator("[data-chart=cost]").scroll_into_view_if_needed()
     tab.wait_for_selector("[data-chart=cost] canvas")
+    tab.locator(".panel.cost").scroll_into_view_if_needed()
+    tab.wait_for_selector("#costs tr")
     assert violations(tab) == []
     tab.get_by_role("button", name="Tree", exact=True).click()
     tab.wait_for_selector("#agents .rails i")
@@ -76,6 +78,9 @@ def test_the_page_of_an_agent(scene: Served, tab: Page, width: int) -> None:
     tab.wait_for_selector("#waterfall .bars > *")
     tab.locator("#waterfall summary").click()
     tab.wait_for_selector("#waterfall tbody tr")
+    tab.locator("#past-runs button").first.click()
+    tab.wait_for_selector("#past-run-parts tr")
+    tab.locator("#agent-past summary").click()
     assert violations(tab) == []
 
 

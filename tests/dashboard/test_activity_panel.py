@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from pyjama_metrics.dashboard.server import DashboardServer
 from pyjama_metrics.recorder import record_agent_start, record_llm_usage, record_tool_execution
 from tests.dashboard.looking import open_page, see, set_hidden
-from tests.dashboard.serving import agent_process, ask
+from tests.dashboard.serving import agent_process, ask, serving
+from tests.histories import database
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.browser
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 
 def now() -> int:
@@ -39,6 +42,12 @@ def executed(count: int, failed: int = 0, ago: int = 0) -> None:
 def is_counted(server: DashboardServer, count: int) -> None:
     """Wait until the server has counted so many executions."""
     wait_until(lambda: ask(server, "/api/data").json["metrics"]["global"]["count"] == count, what=f"{count} executions")
+
+
+def is_in_history(server: DashboardServer, count: int) -> None:
+    """Wait until the history has so many executions."""
+    answers = "/metrics/history/breakdown?from=0"
+    wait_until(lambda: ask(server, answers).json.get("executions", {}).get("count") == count, what=f"{count} in the history")
 
 
 def panel(page: Page) -> Locator:
@@ -121,28 +130,30 @@ RANGES = {"15 min": 15 * MINUTE, "1 h": HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 *
 
 @pytest.mark.parametrize("name", RANGES)
 def test_each_range_shows_what_falls_into_it(server: DashboardServer, page: Page, name: str) -> None:
-    """One execution for each range, just within it; and what the file does not reach is said."""
-    for place, span in enumerate(RANGES.values()):
-        executed(1, ago=min(span, 48 * HOUR) - 2 * MINUTE if place < 4 else 49 * HOUR)
+    """One execution for each range, just within it; the long ones are told by the history, and it is said that they are."""
+    for span in RANGES.values():
+        executed(1, ago=span - 2 * MINUTE)
     is_counted(server, 5)
+    is_in_history(server, 5)
     open_page(page, server)
     drawn(page)
     choose(page, name)
-    within = {"15 min": 1, "1 h": 2, "24 h": 3, "7 d": 5, "30 d": 5}[name]
+    within = {"15 min": 1, "1 h": 2, "24 h": 3, "7 d": 4, "30 d": 5}[name]
     see(page.locator(".activity .ok"), f"{within} ok")
-    has_gap = name in ("7 d", "30 d")
-    assert ("there is no history of it yet" in said(page, "#activity-note")) == has_gap
-    assert ("known since" in said(page, "#activity-known")) == has_gap
+    assert ("from the history" in said(page, "#activity-known")) == (name in ("7 d", "30 d"))
+    assert name == "30 d" or said(page, "#activity-note") == ""
 
 
 def test_a_range_that_reaches_before_all_that_is_known_says_so(server: DashboardServer, page: Page) -> None:
     """It is hatched, read as not known, and no zero."""
+    executed(1, ago=10 * DAY)
     executed(1)
-    is_counted(server, 1)
+    is_in_history(server, 2)
     open_page(page, server)
     drawn(page)
     choose(page, "30 d")
-    see(page.locator("#activity-note"), "there is no history of it yet")
+    see(page.locator("#activity-note"), "What happened before is not known: the history begins then.")
+    assert "known since" in said(page, "#activity-known")
     assert read_at(page, 0.3).endswith("nothing is known")
     assert read_at(page, 0.98).endswith("0 tokens · no model calls")
 
@@ -389,3 +400,41 @@ def test_what_the_server_cannot_answer_is_said(server: DashboardServer, page: Pa
     page.clock.run_for(9_000)
     wait_until(lambda: said(page, "#activity-note") == "", what="no complaint")
     assert said(page, "#activity-known").startswith("A bar is 15 min")
+
+
+def test_a_history_that_is_switched_off_is_said_and_the_rest_is_shown(
+    home: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last 50 hours are in the file."""
+    monkeypatch.setenv("PYJAMA_HISTORY", "0")
+    with serving(home) as server:
+        executed(2, ago=3 * HOUR)
+        is_counted(server, 2)
+        open_page(page, server)
+        drawn(page)
+        choose(page, "7 d")
+        see(page.locator("#activity-note"), "not known: no history is kept, as PYJAMA_HISTORY says so.")
+        assert said(page, ".ok") == "2 ok"
+
+
+def test_a_history_that_goes_while_one_looks_is_said_and_one_that_comes_is_shown(
+    server: DashboardServer, page: Page, home: Path
+) -> None:
+    """Nothing needs a reload, and what is live goes on."""
+    executed(1, ago=5 * DAY)
+    executed(1)
+    is_in_history(server, 2)
+    open_page(page, server)
+    drawn(page)
+    choose(page, "7 d")
+    see(page.locator(".activity .ok"), "2 ok")
+    with database(home) as connection:
+        (form,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute("PRAGMA user_version = 99")
+    choose(page, "30 d")
+    see(page.locator("#activity-note"), "cannot be read (a newer version of pyjama-metrics made it")
+    assert said(page, ".ok") == "1 ok"
+    with database(home) as connection:
+        connection.execute(f"PRAGMA user_version = {form}")
+    choose(page, "7 d")
+    see(page.locator(".activity .ok"), "2 ok")

@@ -11,6 +11,7 @@ import pytest
 
 from pyjama_metrics import statuses, views
 from pyjama_metrics.dashboard import app as app_module
+from pyjama_metrics.dashboard import past_views
 from pyjama_metrics.dashboard.app import VIEWS
 from pyjama_metrics.dashboard.server import DashboardServer
 from pyjama_metrics.events import OUTCOMES
@@ -34,6 +35,9 @@ VARIABLES = {
     "subtree": views.SubtreeView,
     "today": views.TodayView,
     "activity": views.ActivityView,
+    "breakdown": past_views.BreakdownView,
+    "portion": past_views.PastPartView,
+    "pastRun": past_views.PastRunView,
     "execution": views.ExecutionView,
     "run": views.RunView,
     "usage": views.UsageView,

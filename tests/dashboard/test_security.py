@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 STYLE = Assets().url("base.css")
+PAST = [
+    "/metrics/history?from=0",
+    "/metrics/history/breakdown?from=0",
+    "/metrics/history/runs?from=0",
+    "/metrics/history/run?id=a",
+]
 DETAILS = ["/api/agents?id=a", "/api/agents/a", "/api/runs?id=a", "/api/runs/a", "/api/activity?range=1h"]
+DETAILS += [*PAST, "/metrics/history/run/a", "/metrics/history/day/2026-11-20"]
 READABLE = ["/", "/api/data", "/api/stream", "/health", STYLE, *DETAILS]
 
 

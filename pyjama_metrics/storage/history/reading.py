@@ -104,6 +104,14 @@ class Reader:
         row = self._connection.execute("SELECT id FROM names WHERE text = ?", (text,)).fetchone()
         return -2 if row is None else int(row[0])
 
+    def first(self) -> int | None:
+        """The hour in which the first of what is kept happened; None where nothing is."""
+        first = [
+            self._connection.execute(f"SELECT min(begin) FROM {table} WHERE agent = ?", (schema.ALL_BY_HOUR,)).fetchone()[0]
+            for table in ("totals", "usage_totals")
+        ]
+        return min((begin for begin in first if begin is not None), default=None)
+
     def _whose(self, agent: str | None, since: int, step: int) -> int:
         if agent is not None:
             return self.number(agent)

@@ -7,6 +7,8 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+const SOURCES = { memory: "from the dashboard’s memory", file: "from metrics.json", history: "from the history and metrics.json" };
+
 const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const seconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
@@ -56,7 +58,7 @@ export function knowledge(activity, now) {
   if (activity.source === "none" || since === null) return "Nothing is known of this time.";
   const parts = [`A bar is ${sliceWords(activity.step)}`];
   if (since - activity.from >= activity.step) parts.push(`known since ${moment(since, activity.step, now)}`);
-  parts.push(activity.source === "memory" ? "from the dashboard’s memory" : "from metrics.json");
+  parts.push(SOURCES[activity.source] ?? SOURCES.file);
   return parts.join(" · ");
 }
 

@@ -14,6 +14,7 @@ import { onTick } from "./ticks.js";
 const AGAIN = 5000; // ms after a failure
 const REST = 2000; // ms without an event, after which the sums shall be those of the tiles
 const LEAST_PACE = 3000; // ms between two requests, whatever happens
+const FOLLOWED = 30_000; // ms after which the history is asked again: it may have caught up without a new version of the data
 const SHIFTS = 60; // in which a span passes by
 
 const panel = document.querySelector(".panel.activity");
@@ -86,6 +87,7 @@ function isDue(now) {
   if (!Number.isFinite(asked.at)) return true;
   if (asked.isFailed) return now - asked.at >= AGAIN;
   if (range.name === "custom") return now - asked.at >= pace(asked.at);
+  if (activity?.source === "history" && now - asked.at >= FOLLOWED) return true;
   const wait = now - changed.at >= REST ? Math.min(LEAST_PACE, pace(asked.at)) : pace(asked.at);
   return now - asked.at >= wait && asked.version !== data().hub.version;
 }

@@ -1,6 +1,7 @@
 // The page of one agent: asks for it when the address names one, and again when it changed.
 
 import { showHead, showName, tickHead } from "./agent-head.js";
+import { followPast } from "./agent-past.js";
 import { chosenRun, followLatest, onRun, showRuns, tickRuns } from "./agent-runs.js";
 import { Source } from "./agent-source.js";
 import { showSteps, tickSteps } from "./agent-steps.js";
@@ -56,6 +57,7 @@ function open(wanted) {
   showWaterfall(null);
   runSource.point(null);
   agentSource.point(null);
+  followPast(id);
   look();
   document.querySelector("#agent-name").focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -73,6 +75,7 @@ function look() {
 
 function close() {
   id = shown = null;
+  followPast(null);
   agentSource.point(null);
   runSource.point(null);
 }

@@ -1,6 +1,6 @@
 // How sure a cost is, in words: what was reported, what was computed from prices, and what nobody knows.
 
-import { count, exactMoney, many } from "./format.js";
+import { count, exactMoney, many, text } from "./format.js";
 
 const NAMED = 5;
 
@@ -32,5 +32,9 @@ export function costParts(view) {
 export function unpricedWords(requests, models) {
   if (requests === 0) return "";
   const others = models.length > NAMED ? ` and ${count(models.length - NAMED)} more` : "";
-  return `${many(requests, "call")} unpriced${models.length > 0 ? `: ${models.slice(0, NAMED).join(", ")}${others}` : ""}`;
+  return `${many(requests, "call")} unpriced${models.length > 0 ? `: ${models.slice(0, NAMED).map(nameOf).join(", ")}${others}` : ""}`;
+}
+
+function nameOf(model) {
+  return text(model) || "no model told";
 }

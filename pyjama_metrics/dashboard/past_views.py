@@ -12,7 +12,7 @@ from typing import Any
 
 from pyjama_metrics import history
 from pyjama_metrics.activity import PastSlice
-from pyjama_metrics.views import says
+from pyjama_metrics.views import UsageView, says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,39 +32,13 @@ class PastTallyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastUsageView:
-    """Model calls of the past, their tokens, and their cost in parts, because not all costs are known equally well."""
-
-    requests: int = field(metadata=says("Model calls"))
-    priced_requests: int = field(metadata=says("Model calls whose cost is known: reported or computed"))
-    unpriced_requests: int = field(metadata=says("Model calls whose cost is not known: it is not in any sum"))
-    unpriced_models: list[str] = field(metadata=says("Models of the calls whose cost is not known"))
-    reported_micros: int | None = field(
-        metadata=says("The part of the cost that the sources told, in millionths of a dollar; none if there is no such part")
-    )
-    computed_micros: int | None = field(
-        metadata=says("The part computed from the prices of the models, in millionths of a dollar; none if there is no such part")
-    )
-    cost_micros: int | None = field(
-        metadata=says("Both parts together in millionths of a dollar; none if no call has a known cost")
-    )
-    input_tokens: int = field(metadata=says("Tokens sent, without those read from or written to a cache"))
-    output_tokens: int = field(metadata=says("Tokens received"))
-    cache_read_tokens: int = field(metadata=says("Tokens sent that the provider's cache held"))
-    cache_write_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for its usual time"))
-    cache_write_1h_tokens: int = field(metadata=says("Tokens sent that went into the provider's cache for an hour"))
-    total_tokens: int = field(metadata=says("Sum of the five kinds of tokens"))
-    estimated_tokens: int = field(metadata=says("How many of the tokens are an estimate, not the provider's count"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PastSliceView:
     """What happened in one step of time."""
 
     begin: int = field(metadata=says("Begin of the step, in ms since the epoch"))
     end: int = field(metadata=says("End of the step, in ms since the epoch; it is not in it"))
     executions: PastTallyView = field(metadata=says("Tool executions"))
-    usage: PastUsageView = field(metadata=says("Model calls"))
+    usage: UsageView = field(metadata=says("Model calls"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +63,7 @@ class PastPartView:
     executions: PastTallyView | None = field(
         metadata=says("Tool executions; none where they are not known by name, as for models")
     )
-    usage: PastUsageView = field(metadata=says("Model calls"))
+    usage: UsageView = field(metadata=says("Model calls"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +78,7 @@ class BreakdownView:
     timezone: str | None = field(metadata=says("The time zone in which days begin; none for that of the server"))
     known_from: int | None = field(metadata=says("The hour in which the first of what is kept happened, in ms since the epoch"))
     executions: PastTallyView = field(metadata=says("Tool executions of the whole span"))
-    usage: PastUsageView = field(metadata=says("Model calls of the whole span; the costs are rounded once"))
+    usage: UsageView = field(metadata=says("Model calls of the whole span; the costs are rounded once"))
     parts: list[PastPartView] = field(metadata=says("The parts, dearest first; days in their order"))
 
 
@@ -117,7 +91,7 @@ class DayView:
     begin: int = field(metadata=says("Its midnight, in ms since the epoch"))
     end: int = field(metadata=says("The next midnight, in ms since the epoch"))
     executions: PastTallyView = field(metadata=says("Tool executions, with the quantiles of their durations"))
-    usage: PastUsageView = field(metadata=says("Model calls"))
+    usage: UsageView = field(metadata=says("Model calls"))
     agents: list[PastPartView] = field(metadata=says("By agent, dearest first"))
     models: list[PastPartView] = field(metadata=says("By model, dearest first"))
 
@@ -144,7 +118,7 @@ class PastRunView:
     task: str | None = field(metadata=says("Its task"))
     host: str | None = field(metadata=says("Machine"))
     executions: PastTallyView = field(metadata=says("Tool executions"))
-    usage: PastUsageView = field(metadata=says("Model calls"))
+    usage: UsageView = field(metadata=says("Model calls"))
     phases: list[PastPartView] = field(metadata=says("Model calls by phase of the work, dearest first; none in a list of runs"))
     tools: list[PastPartView] = field(metadata=says("Executions and model calls by tool, by name; none in a list of runs"))
 
@@ -176,23 +150,17 @@ def tally_view(tally: history.Tally) -> PastTallyView:
     )
 
 
-def usage_view(usage: history.Usage) -> PastUsageView:
-    """The view of model calls. Of a cost that is known and 0 the computed part is 0, and no other part is told for nothing."""
-    priced = usage.requests - usage.unpriced_requests
-    reported = usage.reported_micros or None
-    kinds = {name: getattr(usage, name) for name in ("input", "output", "cache_read", "cache_write", "cache_write_1h")}
-    tokens: dict[str, Any] = {f"{name}_tokens": number for name, number in kinds.items()}
-    return PastUsageView(
-        requests=usage.requests,
-        priced_requests=priced,
-        unpriced_requests=usage.unpriced_requests,
-        unpriced_models=list(usage.unpriced_models),
-        reported_micros=reported,
-        computed_micros=usage.computed_micros or (0 if priced and reported is None else None),
-        cost_micros=usage.total_micros if priced else None,
-        total_tokens=sum(kinds.values()),
+def usage_view(usage: history.Usage) -> UsageView:
+    """The view of model calls, as of those of now."""
+    return UsageView(
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        cache_write_1h_tokens=usage.cache_write_1h,
+        total_tokens=usage.tokens,
         estimated_tokens=usage.estimated_tokens,
-        **tokens,
+        **usage.cost.as_fields(),
     )
 
 
@@ -276,7 +244,6 @@ def run_view(run: history.ExecutionSummary) -> PastRunView:
 
 VIEWS: tuple[type, ...] = (
     PastTallyView,
-    PastUsageView,
     PastSliceView,
     HistoryView,
     PastPartView,

@@ -23,8 +23,8 @@ HOUR, DAY = 3_600_000, 86_400_000
 MODELS = ("claude-opus-4-8", "claude-sonnet-4-5", "gpt-5.5")
 TALLY = "success, error, interrupted, timed, total_us"
 SUMS = "requests, input, output, cache_read, cache_write, cache_write_1h, estimated_tokens, reported_micros"
-REACH_S = 1.2
-"""Of a report beyond the start of a bare interpreter; a busy machine takes several times what an idle one does."""
+REACH = 40
+"""Starts of a bare interpreter that a report may take at most: these grow with the machine's load as it does."""
 
 
 def fill(home: Path, today: int) -> None:
@@ -74,13 +74,12 @@ def fill(home: Path, today: int) -> None:
         )
         connection.executemany(
             f"INSERT INTO usage (begin, run, agent, model, phase, tool, band, kind, {SUMS})"
-            " VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, 1000, 100, 9000, 0, 0, 0, 0)",
-            ((*key, count) for key, count in sorted(usage.items())),
+            " VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, 0, 0, 0, 0)",
+            ((*key, count, count * 1000, count * 100, count * 9000) for key, count in sorted(usage.items())),
         )
         connection.executemany(
-            f"INSERT INTO usage_totals (agent, begin, model, band, kind, {SUMS})"
-            " VALUES (?, ?, ?, 0, 0, ?, ?, 100, 9000, 0, 0, 0, 0)",
-            ((*key, count, count * 1000) for key, count in sorted(usage_totals.items())),
+            f"INSERT INTO usage_totals (agent, begin, model, band, kind, {SUMS}) VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?, 0, 0, 0, 0)",
+            ((*key, count, count * 1000, count * 100, count * 9000) for key, count in sorted(usage_totals.items())),
         )
         connection.execute("COMMIT")
 
@@ -97,6 +96,7 @@ def seconds(*command: str) -> tuple[float, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.totals_differ("the database is made by hand: without figures, and without what each run executed by tool")
 def test_reports_of_a_year_of_a_hundred_agents_answer_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last thirty days by anything, and the whole year by day, week and month; none of the five million is missing."""
     monkeypatch.setenv("PYJAMA_HISTORY_DAYS", "400")
@@ -110,5 +110,4 @@ def test_reports_of_a_year_of_a_hundred_agents_answer_at_once(home: Path, monkey
     for kind in ("daily", "weekly", "monthly"):
         took[f"{kind} of the year"], shown = seconds(*PYJAMA, "report", kind, "--timezone", "UTC", "--since", "365d")
         assert f"{DAYS * AGENTS * BOUTS * EACH / 1e6:.2f} M" in shown
-    print({name: round((each - bare) * 1000) for name, each in took.items()})
-    assert {name: each - bare for name, each in took.items() if each - bare > REACH_S} == {}
+    assert {name: each / bare for name, each in took.items() if each > REACH * bare} == {}

@@ -31,7 +31,7 @@ examples:
   pyjama-metrics report models --json | jq '.rows[] | {name, cost: .usage["cost-micros"]}'
   pyjama-metrics report sessions --csv > runs.csv
 
-~ before a cost: computed from prices, no source reported it. + behind it: at least, as some calls have no price.
+~ before a number: some of its tokens are estimated, not counted. + behind a cost: at least, as some calls have no price.
 """
 
 _BAR = 12

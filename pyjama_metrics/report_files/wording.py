@@ -26,25 +26,53 @@ def money(micros: int, total: int) -> str:
     >>> money(1_234_567, 2_000_000), money(1_234_567_890, 2_000_000_000), money(1, 2_000_000), money(1_250, 5_000), money(1, 5)
     ('$1.23', '$1,234.57', '<$0.01', '$0.0012', '<$0.0001')
     """
-    digits = 2 if total >= _MICRO else 4
-    if micros and micros < _MICRO // 10**digits:
-        return f"<${10**-digits:.{digits}f}"
+    digits = _digits(total)
+    return _written(micros, _rounded(micros, digits), digits)
+
+
+def computed_money(usage: Usage, total: int) -> str:
+    """The computed part of a cost as `money` writes it, so that the parts add up to the whole as it is written.
+
+    The rest that rounding leaves goes here, as a reported cost is what somebody can look up.
+    """
+    digits = _digits(total)
+    left = _rounded(usage.total_micros or 0, digits) - _rounded(usage.reported_micros, digits)
+    return _written(usage.computed_micros, left, digits)
+
+
+def _digits(total: int) -> int:
+    return 2 if total >= _MICRO else 4
+
+
+def _rounded(micros: int, digits: int) -> int:
     # Whole numbers only: a float has no cents.
     unit = 10 ** (6 - digits)
     whole, rest = divmod(micros, unit)
-    whole += 2 * rest > unit or (2 * rest == unit and whole % 2 == 1)
-    dollars, cents = divmod(whole, 10**digits)
+    return whole + (2 * rest > unit or (2 * rest == unit and whole % 2 == 1))
+
+
+def _written(micros: int, units: int, digits: int) -> str:
+    if micros and micros < _MICRO // 10**digits:
+        return f"<${10**-digits:.{digits}f}"
+    dollars, cents = divmod(units, 10**digits)
     return f"${dollars:,}.{cents:0{digits}}"
 
 
 def cost(usage: Usage, total: Usage) -> str | None:
-    """What calls cost, with how sure that is: ``~`` is computed from prices, ``+`` is at least; None where there were none."""
+    """What calls cost: with ``~`` where it was computed from estimated tokens, with ``+`` where it is at least that.
+
+    None where there were no calls.
+    """
     if not usage.requests:
         return None
     if usage.total_micros is None:
         return "unpriced"
     known = money(usage.total_micros, total.total_micros or 0)
-    return ("~" if usage.computed_micros else "") + known + ("+" if usage.unpriced_requests else "")
+    return _mark(usage) + known + ("+" if usage.unpriced_requests else "")
+
+
+def _mark(usage: Usage) -> str:
+    return "~" if usage.computed_micros and usage.estimated_tokens else ""
 
 
 def tokens(number: int, usage: Usage) -> str:
@@ -117,7 +145,7 @@ def cost_parts(usage: Usage, total: Usage) -> Iterator[tuple[str, str]]:
     if usage.total_micros is not None:
         whole = total.total_micros or 0
         yield "reported", money(usage.reported_micros, whole)
-        yield "computed", ("~" if usage.computed_micros else "") + money(usage.computed_micros, whole)
+        yield "computed", _mark(usage) + computed_money(usage, whole)
     yield "unpriced", things(usage.unpriced_requests, "call")
 
 
@@ -129,16 +157,16 @@ def notes(usage: Usage) -> Iterator[str]:
         elif usage.computed_micros and usage.reported_micros:
             yield (
                 f"Of the cost, {money(usage.reported_micros, usage.total_micros)} was reported by the sources and "
-                f"{money(usage.computed_micros, usage.total_micros)} computed from prices (~)."
+                f"{computed_money(usage, usage.total_micros)} computed from prices."
             )
         elif usage.computed_micros:
-            yield "The cost is computed from prices (~); no source reported it."
+            yield "The cost is computed from prices; no source reported it."
         elif usage.reported_micros:
             yield "The cost is what the sources reported."
     if usage.unpriced_requests:
         yield _unpriced(usage)
     if usage.estimated_tokens:
-        yield f"{things(usage.estimated_tokens, 'token')} are estimated, not counted (~)."
+        yield f"{things(usage.estimated_tokens, 'token')} are estimated, not counted, and so is what was computed from them (~)."
 
 
 def _unpriced(usage: Usage) -> str:

@@ -139,12 +139,18 @@ function showSum(usage) {
 
 function showParts(usage) {
   showPart(parts.reported, money(usage["reported-micros"]), exactMoney(usage["reported-micros"]));
-  showPart(parts.computed, money(usage["computed-micros"]), exactMoney(usage["computed-micros"]));
+  showPart(parts.computed, computedMoney(usage), exactMoney(usage["computed-micros"]));
   const unpriced = usage["unpriced-requests"];
   const models = usage["unpriced-models"].map((model) => text(model) || "no model told");
   showPart(parts.unpriced, unpriced === 0 ? "–" : many(unpriced, "call"), models.join(", "));
   write(parts.unpriced.querySelector(".fine"), unpriced === 0 ? "every call has a price" : models.join(", "));
   parts.unpriced.querySelector(".fine").title = unpriced === 0 ? "" : models.join(", ");
+}
+
+// In whole cents the parts add up to the sum as it is written: what rounding leaves over is in the computed part.
+function computedMoney({ "cost-micros": cost, "reported-micros": reported, "computed-micros": computed }) {
+  const areCents = [cost, reported, computed].every((micros) => micros !== null && micros >= 1e4 && micros < 999e6);
+  return money(areCents ? (Math.round(cost / 1e4) - Math.round(reported / 1e4)) * 1e4 : computed);
 }
 
 function showPart(part, words, exact) {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -108,6 +109,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCorrection:
+    """What a person said that a run really used: the difference to what was counted before.
+
+    Attributes:
+        time: when, in milliseconds since the epoch.
+        model: of which model's calls.
+        reason: why.
+        added: calls, tokens and reported micro-dollars by the names of `pyjama_metrics.ledger_rows.COLUMNS`; less than nothing
+            where it takes away.
+    """
+
+    time: int
+    model: str
+    reason: str
+    added: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionSummary:
     """One run of an agent. What was not told is None; ``outcome`` is None while it runs, or where its end is not known."""
 
@@ -129,6 +148,7 @@ class ExecutionSummary:
     usage: Usage
     phases: tuple[Part, ...] = ()
     tools: tuple[Part, ...] = ()
+    corrections: tuple[RunCorrection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from pyjama_metrics import histogram, pricing, settings
 from pyjama_metrics.answers import DailyUsage as DailyUsage
 from pyjama_metrics.answers import ExecutionSummary as ExecutionSummary
 from pyjama_metrics.answers import Part as Part
+from pyjama_metrics.answers import RunCorrection as RunCorrection
 from pyjama_metrics.answers import Slice as Slice
 from pyjama_metrics.answers import Tally as Tally
 from pyjama_metrics.answers import Usage as Usage
 from pyjama_metrics.ledger import NOTHING, cost_of
-from pyjama_metrics.ledger_rows import ALL_TOKENS, RowKey
+from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, RowKey
 from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.storage.history.reading import ANYBODY, Reader, TallyRow, UsageRow, Whose, opened
 from pyjama_metrics.time_steps import Step, boundaries, midnight, whole_quarters
@@ -388,6 +389,7 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
     used = reader.usages_of_run(number, "phase", cuts)
     phases: tuple[Part, ...] = ()
     tools: tuple[Part, ...] = ()
+    corrections: tuple[RunCorrection, ...] = ()
     if in_parts:
         by_phase: dict[str, list[UsageRow]] = {}
         for each in used:
@@ -401,7 +403,12 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
             Part(name, _tally([tallies[name]] if name in tallies else []), _usage(by_tool.get(name, []), overrides))
             for name in sorted((tallies.keys() | by_tool.keys()) - {""})
         )
-    return ExecutionSummary(**told, executions=tally, usage=_usage(used, overrides), phases=phases, tools=tools)
+        corrections = tuple(
+            RunCorrection(time, model, reason, dict(zip(COLUMNS, amounts, strict=True)))
+            for time, model, reason, amounts in reader.corrections(number)
+        )
+    usage = _usage(used, overrides)
+    return ExecutionSummary(**told, executions=tally, usage=usage, phases=phases, tools=tools, corrections=corrections)
 
 
 def _tally(rows: Sequence[TallyRow]) -> Tally:

@@ -105,6 +105,10 @@ def test_a_corrected_run_counts_as_it_was_told_everywhere(home: Path) -> None:
     assert (entry["event"], entry["run"], entry["message"]) == ("correction", RUN, "as the invoice says")
     assert rows(home, "SELECT reason, output, cache_read FROM corrections") == [("as the invoice says", -55, 2000)]
     assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
+    told = history.execution_summary(RUN)
+    assert told is not None
+    (kept,) = told.corrections
+    assert (kept.model, kept.reason, kept.added["output-tokens"]) == (MODEL, "as the invoice says", -55)
     again = correct_run(RUN, "as the invoice says", output_tokens=50)
     assert again.before == again.after
     assert Hub(str(home)).read()["problems"]["invalid-values"] == 0

@@ -97,6 +97,18 @@ class DayView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionView:
+    """What a person said that a run really used: the difference to what was counted before."""
+
+    time: int = field(metadata=says("When, in ms since the epoch"))
+    model: str = field(metadata=says("Of which model's calls"))
+    reason: str = field(metadata=says("Why"))
+    added: dict[str, int] = field(
+        metadata=says("Calls, tokens and reported micro-dollars, as in a row of the ledger; less than 0 where it takes away")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastRunView:
     """One run as the history knows it, after it left the live figures, too."""
 
@@ -121,6 +133,9 @@ class PastRunView:
     usage: UsageView = field(metadata=says("Model calls"))
     phases: list[PastPartView] = field(metadata=says("Model calls by phase of the work, dearest first; none in a list of runs"))
     tools: list[PastPartView] = field(metadata=says("Executions and model calls by tool, by name; none in a list of runs"))
+    corrections: list[CorrectionView] = field(
+        metadata=says("How people corrected what it used, the first one first; none in a list of runs")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +174,6 @@ def usage_view(usage: history.Usage) -> UsageView:
         cache_write_tokens=usage.cache_write,
         cache_write_1h_tokens=usage.cache_write_1h,
         total_tokens=usage.tokens,
-        estimated_tokens=usage.estimated_tokens,
         **usage.cost.as_fields(),
     )
 
@@ -238,6 +252,10 @@ def run_view(run: history.ExecutionSummary) -> PastRunView:
         usage=usage_view(run.usage),
         phases=[part_view(part, "phase") for part in run.phases],
         tools=[part_view(part, "tool") for part in run.tools],
+        corrections=[
+            CorrectionView(time=each.time, model=each.model, reason=each.reason, added=dict(each.added))
+            for each in run.corrections
+        ],
         **told,
     )
 
@@ -249,6 +267,7 @@ VIEWS: tuple[type, ...] = (
     PastPartView,
     BreakdownView,
     DayView,
+    CorrectionView,
     PastRunView,
     PastRunsView,
 )

@@ -119,6 +119,10 @@ def execution(run: ExecutionSummary, zone: tzinfo | None) -> dict[str, Any]:
         "tools": [
             {"name": part.name, "executions": executions(part.executions), "usage": usage(part.usage)} for part in run.tools
         ],
+        "corrections": [
+            {"time": local(each.time, zone), "model": each.model, "reason": each.reason, "added": dict(each.added)}
+            for each in run.corrections
+        ],
     }
 
 

@@ -46,7 +46,7 @@ def _digits(total: int) -> int:
 
 def _rounded(micros: int, digits: int) -> int:
     # Whole numbers only: a float has no cents.
-    unit = 10 ** (6 - digits)
+    unit: int = 10 ** (6 - digits)
     whole, rest = divmod(micros, unit)
     return whole + (2 * rest > unit or (2 * rest == unit and whole % 2 == 1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyjama_metrics.corrections import Row
 from pyjama_metrics.errors import HistoryUnusable
@@ -48,10 +48,20 @@ def _rows(connection: sqlite3.Connection, run: int) -> tuple[Row, ...]:
     )
 
 
-def corrections_of(connection: sqlite3.Connection, run: int) -> list[tuple[Any, ...]]:
-    """(time, model, reason, what it added in the order of the ledger's columns…) of a run's corrections, the first one first."""
-    return connection.execute(
+class CorrectionRow(NamedTuple):
+    """What a correction added to the calls of one model; amounts in the order of `pyjama_metrics.ledger_rows.COLUMNS`."""
+
+    time: int
+    model: str
+    reason: str
+    amounts: list[int]
+
+
+def corrections_of(connection: sqlite3.Connection, run: int) -> list[CorrectionRow]:
+    """A run's corrections, by model, the first one first."""
+    rows = connection.execute(
         f"SELECT time, coalesce((SELECT text FROM names WHERE id = model), ''), reason, {SUMS} FROM corrections WHERE run = ?"
         " ORDER BY time, id",
         (run,),
-    ).fetchall()
+    )
+    return [CorrectionRow(time, model, reason, amounts) for time, model, reason, *amounts in rows]

@@ -11,6 +11,7 @@ from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.histogram import Histogram
 from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.blobs import histogram_of
+from pyjama_metrics.storage.history.corrections_table import CorrectionRow, corrections_of
 from pyjama_metrics.storage.history.schema import SUMS as USAGE
 from pyjama_metrics.usages import COMPUTED, REPORTED
 
@@ -205,6 +206,10 @@ class Reader:
     def models(self, since: int, until: int) -> list[str]:
         """The models that were used in a span."""
         return self._texts("usage_totals WHERE agent = 0 AND begin >= ? AND begin < ?", "model", (since, until))
+
+    def corrections(self, run: int) -> list[CorrectionRow]:
+        """How people corrected what a run is counted as having used."""
+        return corrections_of(self._connection, run)
 
     def models_of_run(self, run: int) -> list[str]:
         """The models that a run used."""

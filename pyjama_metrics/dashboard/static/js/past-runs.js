@@ -111,6 +111,7 @@ function showOrigin(pastRun) {
     ["Source", pastRun.source],
     ["Host", pastRun.host],
     ["Started by", pastRun["parent-agent"]],
+    ...pastRun.corrections.map(({ time, reason }) => ["Corrected", `${timeOfDay(time)}: ${reason}`]),
   ];
   origin.replaceChildren(...facts.filter(([, value]) => value).map(([term, value]) => fact(term, value)));
 }

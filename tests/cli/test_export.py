@@ -6,7 +6,6 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pyjama_metrics.report_files import per_day
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.version import __version__
 from tests import a_week
-from tests.cli.commands import ReadyCommands, pyjama, ready_commands
+from tests.cli.commands import ReadyCommands, pyjama
 from tests.histories import database
 from tests.journals import event, leave_journal
 
@@ -32,10 +31,9 @@ def week(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ready(week: Path) -> Iterator[ReadyCommands]:
+def ready(week: Path, ready: ReadyCommands) -> ReadyCommands:
     """Commands in that hub that start at once."""
-    with ready_commands() as commands:
-        yield commands
+    return ready
 
 
 def undated(text: str) -> str:

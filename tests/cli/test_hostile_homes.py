@@ -11,7 +11,7 @@ import pytest
 
 from pyjama_metrics import flush, record_agent_start, record_tool_execution
 from pyjama_metrics.recorder import close
-from tests.cli.commands import PYJAMA, pyjama, ready_commands, started
+from tests.cli.commands import PYJAMA, ReadyCommands, pyjama, started
 
 COMMANDS = (
     ["show"],
@@ -149,21 +149,21 @@ def assert_in_words(answer: subprocess.CompletedProcess[str], words: list[str]) 
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
-def test_every_command_meets_a_hostile_folder_with_a_sentence(make: Callable[[Path], None], home: Path) -> None:
+def test_every_command_meets_a_hostile_folder_with_a_sentence(
+    make: Callable[[Path], None], home: Path, ready: ReadyCommands
+) -> None:
     """Whatever is found where the hub should be, the answer is the work or one sentence."""
     make(home)
-    with ready_commands() as commands:
-        for words in COMMANDS:
-            assert_in_words(commands.run(*words), words)
+    for words in COMMANDS:
+        assert_in_words(ready.run(*words), words)
 
 
 @pytest.mark.parametrize("what", EDITED)
-def test_every_command_meets_rows_of_wrong_types_with_a_sentence(what: str, home: Path) -> None:
+def test_every_command_meets_rows_of_wrong_types_with_a_sentence(what: str, home: Path, ready: ReadyCommands) -> None:
     """A shared file that a person has edited is shown as far as it goes, or told to be unreadable; each command finds it."""
-    with ready_commands() as commands:
-        for words in COMMANDS:
-            rows_of_wrong_types(home, EDITED[what])
-            assert_in_words(commands.run(*words), words)
+    for words in COMMANDS:
+        rows_of_wrong_types(home, EDITED[what])
+        assert_in_words(ready.run(*words), words)
 
 
 def test_an_agent_whose_runs_are_of_wrong_types_is_shown_as_far_as_it_goes(home: Path) -> None:
@@ -191,13 +191,12 @@ def test_a_home_that_does_not_exist_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "not" / "yet" / ".pyjama" / "metrics.json").exists()
 
 
-def test_a_home_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_said_so(tmp_path: Path, ready: ReadyCommands) -> None:
     """A home below a file cannot exist: one sentence names the place and PYJAMA_HOME."""
     (tmp_path / "file").write_text("")
     env = {"PYJAMA_HOME": None, "HOME": str(tmp_path / "file" / "user")}
-    with ready_commands(env) as commands:
-        for words in COMMANDS:
-            assert_in_words(commands.run(*words), words)
+    for words in COMMANDS:
+        assert_in_words(ready.run(*words, env=env), words)
     answer = pyjama("show", env=env)
     assert answer.returncode == 1
     assert str(tmp_path / "file" / "user") in answer.stderr

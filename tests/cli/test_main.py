@@ -9,7 +9,7 @@ import pytest
 from pyjama_metrics import flush, record_agent_start, record_tool_execution
 from pyjama_metrics.cli.main import COMMANDS
 from pyjama_metrics.version import __version__
-from tests.cli.commands import PYJAMA, in_terminal, pyjama, started
+from tests.cli.commands import PYJAMA, in_terminal, pyjama, pyjama_process, started
 from tests.waiting import run_python, wait_until
 
 HEAVY = ("flask", "waitress", "watchdog", "werkzeug", "sqlite3", "asyncio")
@@ -67,7 +67,7 @@ def test_a_closed_pipe_ends_the_output_in_silence() -> None:
         reader, writer = os.pipe()
         os.close(reader)
         with os.fdopen(writer, "wb") as nobody:
-            answer = pyjama(*words, stdout=nobody)
+            answer = pyjama_process(*words, stdout=nobody)
         assert (words, answer.returncode, answer.stderr) == (words, 0, "")
 
 
@@ -83,7 +83,7 @@ def test_closed_streams_are_no_error() -> None:
 def test_output_that_cannot_be_written_is_a_failure_in_one_sentence() -> None:
     """A full disk under ``> file`` is not taken for success."""
     with open("/dev/full", "w", encoding="utf-8") as full:
-        answer = pyjama("show", stdout=full)
+        answer = pyjama_process("show", stdout=full)
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1
     assert "No space left on device" in answer.stderr
@@ -107,7 +107,7 @@ def test_names_that_no_encoding_holds_are_printed_as_escapes() -> None:
     assert flush(10)
     for env in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C.UTF-8"}):
         for words in (["show"], ["show", "--json"], ["logs"]):
-            answer = pyjama(*words, env=env)
+            answer = pyjama_process(*words, env=env)
             assert (answer.returncode, answer.stderr) == (0, "")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pyjama_metrics import price_table
-from tests.cli.commands import PYJAMA, agent, in_terminal, pyjama
+from tests.cli.commands import PYJAMA, agent, in_terminal, pyjama, pyjama_process
 
 
 @pytest.fixture
@@ -168,9 +168,9 @@ def test_colour_only_where_it_is_wanted() -> None:
 
 def test_a_narrow_terminal_and_plain_encodings_are_enough() -> None:
     """Names give way, and no character is used that the terminal has not."""
-    narrow = pyjama("prices", env={"COLUMNS": "90"}).stdout
+    narrow = pyjama_process("prices", env={"COLUMNS": "90"}).stdout
     assert max(map(len, narrow.splitlines()[:-1])) <= 90
-    answer = pyjama("prices", env={"PYTHONIOENCODING": "ascii"})
+    answer = pyjama_process("prices", env={"PYTHONIOENCODING": "ascii"})
     assert answer.returncode == 0
     assert answer.stdout.isascii()
 

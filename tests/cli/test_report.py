@@ -5,7 +5,6 @@ import io
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import a_week
-from tests.cli.commands import PYJAMA, ReadyCommands, in_terminal, pyjama, ready_commands
+from tests.cli.commands import PYJAMA, ReadyCommands, in_terminal, pyjama
 from tests.histories import caught_up
 from tests.journals import leave_journal, now_ms, tool
 from tests.system.test_faults import small_disk
@@ -31,10 +30,9 @@ def week(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ready(week: Path) -> Iterator[ReadyCommands]:
+def ready(week: Path, ready: ReadyCommands) -> ReadyCommands:
     """Commands in that hub that start at once."""
-    with ready_commands() as commands:
-        yield commands
+    return ready
 
 
 def told(*words: str) -> dict[str, Any]:

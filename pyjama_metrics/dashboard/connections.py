@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 import time
+from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from socket import socket as Socket
 from typing import Any
@@ -38,6 +39,9 @@ FIRST_BYTE = 5.0
 
 MAX_PIPELINED = 8
 """Requests of one connection that wait for the one before; the connection of a client that sends more ends after these."""
+
+_LEFT_UNREAD = 8
+"""Times that we read from a connection which we are about to close."""
 
 RELIED_ON = {
     "channel": (
@@ -181,6 +185,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             # The system would otherwise hold for minutes what was not taken.
             self.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self.handle_close()
+
+    def handle_close(self) -> None:
+        """Called by waitress, in the thread of the loop.
+
+        To close over what the client sent and nobody has read would make the system reset the connection, and the answer to a
+        request that was refused in its middle would be lost. So a little of that is taken off first.
+        """
+        if self.connected and not self.total_outbufs_len:
+            with suppress(OSError):  # there is nothing, most often
+                for _ in range(_LEFT_UNREAD):
+                    if not self.socket.recv(65_536):
+                        break
+        super().handle_close()
 
     def service(self) -> None:
         """Called by waitress, in the thread that answers."""

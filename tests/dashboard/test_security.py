@@ -183,6 +183,12 @@ def test_what_is_refused_changes_nothing(server: DashboardServer, attack: str) -
     assert json.loads(Path(server.live.folder, "metrics.json").read_bytes())["global"] == json.loads(snapshot)["global"]
 
 
+def test_a_refusal_reaches_who_was_still_sending(server: DashboardServer) -> None:
+    """What of the request nobody reads any more does not reset the connection, or the client would never see the answer."""
+    for _ in range(60):
+        assert post_json(server, "/api/clear", X="x" * 33_000).refusal == 431
+
+
 def test_a_refusal_says_what_was_asked_and_what_to_do(server: DashboardServer) -> None:
     """In our own words, not in those of the web framework."""
     said = {

@@ -99,12 +99,14 @@ def test_a_folder_that_is_back_is_observed_anew(home: Path) -> None:
     with watching(home, observe=observe) as live:
         shutil.rmtree(home)
         record_agent_start("in the new folder")
-        wait_until(lambda: len(observed) == 2, 3.0, "a second observer")
-        observed[1].clear()
+        wait_until(lambda: len(observed) >= 2, 3.0, "a second observer")
+        for told in observed:
+            told.clear()
         flush()
         record_agent_start("another")
         flush()
-        wait_until(lambda: observed[1], 3.0, "its events")
+        # The last of them: who was in the middle of a fold may have made the folder, and a removal in progress taken it again.
+        wait_until(lambda: observed[-1], 3.0, "its events")
         wait_until(lambda: b"another" in live.newest.body, 3.0, "the agent")
 
 

@@ -309,6 +309,7 @@ def frames_of(trace: bytes) -> list[float]:
     return sorted(task["tdur"] / 1000 for task in tasks if any(task["ts"] <= ts <= task["ts"] + task["dur"] for ts in drew))
 
 
+@pytest.mark.slow
 @pytest.mark.own_tab
 def test_a_storm_of_lines_does_not_hold_the_page_up(server: DashboardServer, page: Page, chromium: Browser) -> None:
     """200 entries a second: each is there in the end, rows stay few, and 95 of 100 frames take less than 50 ms."""

@@ -1,7 +1,7 @@
 """Whether the totals agree wherever they are kept: within the figures, within the history, and between the two.
 
 All that is compared are whole numbers of executions, calls, tokens and micro-dollars that sources reported. Computed costs are
-worked out from just these, so where these agree, so do costs, to the last digit.
+worked out row by row from just these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyjama_metrics.hub import Hub
 from pyjama_metrics.ledger import rows_of
 from pyjama_metrics.ledger_rows import COLUMNS, OTHER_MODELS
 from pyjama_metrics.state import State
-from pyjama_metrics.state_fields import Table, count, tables
+from pyjama_metrics.state_fields import count, tables
 from pyjama_metrics.storage.history.cross_sums import CrossSums, Sums, cross_sums
 
 HISTORY = "the history"
@@ -176,31 +176,32 @@ def _time(time_ms: int) -> str:
 
 def _between(state: State, past: CrossSums) -> Iterator[Comparison]:
     # What was recorded before a clear is in the history alone; of what happened later both know everything.
-    since = max(past.since, count(state, "known-from"))
-    yield _quarters(state, past, since)
-    yield _days(state, past, since)
+    known_from = count(state, "known-from")
+    since = max(past.since, known_from)
+    # A clear of the figures alone forgets which calls were told: those that are told again count again there.
+    with_calls = known_from <= past.began
+    yield _quarters(state, past, since, with_calls=with_calls)
+    if with_calls:
+        yield _days(state, past, since)
 
 
-def _quarters(state: State, past: CrossSums, since: int) -> Comparison:
+def _quarters(state: State, past: CrossSums, since: int, *, with_calls: bool) -> Comparison:
     live = {int(key): each for key, each in tables(state["roll-ups"], "quarters")}
     first = min(live, default=0)
 
     def is_whole(begin: int) -> bool:
         return begin >= max(since, first)
 
-    figures = {_time(begin): _tally_of_slice(each) for begin, each in live.items() if is_whole(begin)}
+    names = (*_TALLIES[:3], *_CALLS) if with_calls else _TALLIES[:3]
+    figures = {_time(begin): {name: count(each, name) for name in names} for begin, each in live.items() if is_whole(begin)}
     history: dict[str, dict[str, int]] = {}
     for (begin,), amounts in past.executions_of_quarters.items():
         if is_whole(begin):
             history[_time(begin)] = dict(zip(_TALLIES[:3], amounts, strict=False))
-    for (begin, *_), amounts in past.calls_of_quarters.items():
+    for (begin, *_), amounts in past.calls_of_quarters.items() if with_calls else ():
         if is_whole(begin):
             history[_time(begin)] = _added([history.get(_time(begin), {}), _amounts(amounts)])
     return _compared("quarters of an hour", "the figures", HISTORY, figures, history)
-
-
-def _tally_of_slice(each: Table) -> dict[str, int]:
-    return {name: count(each, name) for name in (*_TALLIES[:3], *_CALLS)}
 
 
 def _days(state: State, past: CrossSums, since: int) -> Comparison:

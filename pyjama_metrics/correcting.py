@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from pyjama_metrics.corrections import MAX_ROWS, Row, differences, total_of
 from pyjama_metrics.errors import CorrectionRefused, LockTimeout, RecordingFailed
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.history.corrections_table import KnownRun, known_runs
+from pyjama_metrics.storage.lock import FoldLock
 
+LOCK = "corrections.lock"
 WAIT = 30.0
 """Seconds for which others may keep the history from being up to date."""
 
@@ -69,8 +72,11 @@ def correct_run(
 
     Raises:
         CorrectionRefused: there is no such run, or it cannot be told what is meant; nothing was changed.
-        HubError: the history cannot be used, or the correction could not be written; nothing was changed.
+        HubError: the history cannot be used, or the correction could not be written, and nothing was changed; or it was written
+            and cannot be counted yet.
     """
+    if cost_usd is not None and not 0 <= cost_usd <= events.MAX_COST_USD:
+        raise CorrectionRefused(run, f"{cost_usd!r} is no cost in US dollars: a number from 0 to {events.MAX_COST_USD:,.0f} is.")
     told = _told(
         run,
         {
@@ -86,6 +92,12 @@ def correct_run(
     if not reason.strip():
         raise CorrectionRefused(run, "a correction needs a reason, for whoever asks later.")
     hub = Hub()
+    # One at a time: of two that start from the same sums, each would add the whole difference.
+    with FoldLock(os.path.join(hub.folder, LOCK)).held(WAIT):
+        return _corrected(hub, run, reason, agent, model, told)
+
+
+def _corrected(hub: Hub, run: str, reason: str, agent: str | None, model: str | None, told: dict[str, int]) -> Correction:
     _catch_up(hub, run)
     known = _known(hub, run, agent)
     model = _model(run, known, model)

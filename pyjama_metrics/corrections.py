@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pyjama_metrics.event_fields import Event, Invalid, time_of
 from pyjama_metrics.events import TOKENS, text_of
-from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, REQUESTS
+from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, CORRECTIONS, REQUESTS
 from pyjama_metrics.usages import COMPUTED, REPORTED
 
 MAX_ROWS = 1_000
@@ -22,7 +22,10 @@ _MOST = 2**53
 
 
 class Row(NamedTuple):
-    """Some calls of a run that have one price, or what is to be added to these; amounts in the order of `COLUMNS`."""
+    """Some calls of a run that have one price, or what is to be added to these; amounts in the order of `COLUMNS`.
+
+    In the ledger what is added gets rows of its own (`pyjama_metrics.ledger_rows.CORRECTIONS`).
+    """
 
     time_ms: int
     band: int
@@ -49,14 +52,14 @@ def _row_in(told: object) -> Row:
     if not isinstance(told, list) or len(told) != len(Row._fields):
         raise Invalid(f"a row of a correction: {told!r:.80}")
     time, band, kind, *names, amounts = told
-    if type(band) is not int or not 0 <= band < 2**31 or kind not in (REPORTED, COMPUTED):
+    if type(band) is not int or not 0 <= band < CORRECTIONS or kind not in (REPORTED, COMPUTED):
         raise Invalid(f"band {band!r}, kind {kind!r}")
     if not isinstance(amounts, list) or len(amounts) != len(COLUMNS):
         raise Invalid(f"amounts {amounts!r:.80}")
     if not all(type(amount) is int and -_MOST <= amount <= _MOST for amount in amounts):
         raise Invalid(f"amounts {amounts!r:.80}")
     model, phase, tool = (text_of(name) if isinstance(name, str) and name else "" for name in names)
-    return Row(time_of(time), band, kind, model, phase, tool, tuple(amounts))
+    return Row(time_of(time), CORRECTIONS + band, kind, model, phase, tool, tuple(amounts))
 
 
 def differences(rows: Sequence[Row], told: Mapping[str, int], model: str, time_ms: int) -> tuple[Row, ...]:

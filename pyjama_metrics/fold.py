@@ -463,9 +463,11 @@ class _Folding:
         run = None if agent is None else agent["runs"].get(charge.run)
         origins.charge(state, run, key, amounts)
         series, key = state["roll-ups"], ledger_rows.RowKey(0, charge.band, charge.kind, charge.model)
-        for target in roll_ups.at(series, charge.minute_ms):
+        # In which minute of its quarter a corrected call was, nobody knows any more.
+        is_correction, time_ms = key.is_correction, charge.minute_ms
+        for target in (roll_ups.quarter_at(series, time_ms),) if is_correction else roll_ups.at(series, time_ms):
             roll_ups.add_requests(target, key, amounts, is_reported=is_reported)
-        if amounts[ledger_rows.REQUESTS] < 0:
+        if amounts[ledger_rows.REQUESTS] < 0 and not is_correction:
             roll_ups.drop_empty(series, charge.minute_ms)
 
     def roll_up(self) -> None:

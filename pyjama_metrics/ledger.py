@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pyjama_metrics import pricing
-from pyjama_metrics.ledger_rows import ALL_TOKENS, COLUMNS, REPORTED_MICROS, REQUESTS, RowKey, parsed
+from pyjama_metrics.ledger_rows import ALL_TOKENS, CORRECTIONS, REPORTED_MICROS, REQUESTS, RowKey, amounts_in, parsed
 from pyjama_metrics.pricing import Overrides, Price, Tokens
-from pyjama_metrics.state_fields import LARGEST, Table, count, counts_of, lists
+from pyjama_metrics.state_fields import LARGEST, Table, count, lists
 from pyjama_metrics.usages import REPORTED
 
 _DAY_MS = 86_400_000
 _ESTIMATED = 6
-_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Cost:
     @property
     def unpriced_models(self) -> tuple[str, ...]:
         """The models of those, by name."""
-        return tuple(sorted(self.unpriced))
+        return tuple(sorted(self.unpriced)) if self.unpriced_requests else ()
 
     @property
     def computed_micros(self) -> int:
@@ -71,7 +70,9 @@ class Cost:
     @property
     def total_micros(self) -> int | None:
         """The known parts together; None where no cost is known: 0 would be a claim."""
-        return min(self.reported_micros + self.computed_micros, LARGEST) if self.priced_requests else None
+        # What people corrected may be all that is left of calls that turned out to be another's.
+        is_known = self.priced_requests or self.reported_micros or self.computed_pico
+        return min(self.reported_micros + self.computed_micros, LARGEST) if is_known else None
 
     def as_fields(self) -> dict[str, Any]:
         """The fields of a `pyjama_metrics.views.CostView`."""
@@ -82,8 +83,8 @@ class Cost:
             "unpriced_requests": self.unpriced_requests,
             "unpriced_models": list(self.unpriced_models),
             "estimated_tokens": self.estimated_tokens,
-            "reported_micros": self.reported_micros if self.reported_requests else None,
-            "computed_micros": self.computed_micros if self.computed_requests else None,
+            "reported_micros": self.reported_micros if self.reported_requests or self.reported_micros else None,
+            "computed_micros": self.computed_micros if self.computed_requests or self.computed_pico else None,
             "cost_micros": self.total_micros,
         }
 
@@ -120,6 +121,8 @@ def cost_of_usage(usage: Table, ledger: Cost) -> Cost:
     Of calls that an older version counted there is no row: what they reported is in the sum, and the others have no price.
     """
     requests, reported = count(usage, "requests"), count(usage, "priced-requests")
+    if requests == ledger.requests:
+        return ledger
     computed = max(0, min(ledger.computed_requests, requests - reported))
     return Cost(
         requests,
@@ -169,7 +172,7 @@ def rows_of(table: Table) -> Iterator[tuple[RowKey, list[int]]]:
     for text, row in lists(table, "ledger"):
         key = parsed(text)
         if key is not None:
-            yield key, counts_of(row, len(COLUMNS))
+            yield key, amounts_in(text, row)
 
 
 def _cost_of_row(key: RowKey, row: list[int], overrides: Overrides | None, time_ms: int | None) -> Cost:
@@ -179,7 +182,7 @@ def _cost_of_row(key: RowKey, row: list[int], overrides: Overrides | None, time_
     price = _price(key, overrides, time_ms)
     uncached, output, read, write, write_1h = row[ALL_TOKENS]
     tokens = Tokens(uncached, output, read, write, write_1h)
-    pico = None if price is None else pricing.cost_of_sums(tokens, price, key.band)
+    pico = None if price is None else pricing.cost_of_sums(tokens, price, key.band % CORRECTIONS)
     if pico is None:
         return Cost(requests, unpriced=frozenset({key.model}), estimated_tokens=estimated)
     return Cost(requests, computed_requests=requests, computed_pico=pico, estimated_tokens=estimated)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pyjama_metrics.state_fields import counts_of
+from pyjama_metrics.state_fields import LARGEST, counts_of
 
 COLUMNS = (
     "requests",
@@ -29,6 +29,12 @@ REQUESTS, REPORTED_MICROS, ALL_TOKENS = 0, 7, slice(1, 6)
 OTHER_MODELS = "(other models)"
 """The model of the rows that were added up because there were too many: its calls have no price."""
 
+CORRECTIONS = 10**12
+"""Rows of which the band is this and more hold what people corrected of the rows with the band that is this less. They stand
+apart because they may be less than nothing, and because a call that is told again is taken from where it was counted, not from
+what somebody said about it.
+"""
+
 Ledger = dict[str, list[int]]
 _PART = re.compile(r"((?:[^|\\]|\\.)*)(?:\||$)", re.DOTALL)
 
@@ -43,6 +49,11 @@ class RowKey(NamedTuple):
     model: str
     phase: str = ""
     tool: str = ""
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether its amounts are differences."""
+        return self.band >= CORRECTIONS
 
     @property
     def text(self) -> str:
@@ -60,19 +71,20 @@ def parsed(key: str) -> RowKey | None:
 
 def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
     """Add amounts to a row, in place; less than nothing where a call is charged elsewhere now. A row of nothing is none."""
-    text = _place(ledger, key, amounts)
+    text = key.text if key.is_correction else _place(ledger, key, amounts)
     row = ledger.get(text)
     if row is None:
         row = ledger[text] = [0] * len(COLUMNS)
+    least = -LARGEST if key.is_correction else 0
     # Of an agent that left the file and came back the row may not have what is taken away.
-    row[:] = [max(0, before + amount) for before, amount in zip(row, amounts, strict=True)]
+    row[:] = [max(least, before + amount) for before, amount in zip(row, amounts, strict=True)]
     if not any(row):
         del ledger[text]
 
 
 def holds(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> bool:
     """Whether `add` changes a row by all of the amounts: what is taken away must have been counted there."""
-    if amounts[REQUESTS] > 0 and min(amounts) >= 0:
+    if key.is_correction or (amounts[REQUESTS] > 0 and min(amounts) >= 0):
         return True
     row = ledger.get(_place(ledger, key, amounts))
     return row is not None and all(before + amount >= 0 for before, amount in zip(row, amounts, strict=True))
@@ -103,8 +115,18 @@ def without_details(ledger: Mapping[str, Any]) -> Ledger:
     for text, row in ledger.items():
         key = parsed(text)
         if key is not None and isinstance(row, list):
-            add(rows, key._replace(phase="", tool=""), counts_of(row, len(COLUMNS)))
+            add(rows, key._replace(phase="", tool=""), amounts_in(text, row))
     return rows
+
+
+def amounts_in(text: str, row: list[Any]) -> list[int]:
+    """The amounts of a row, whatever wrote it: counts, or differences where the key is that of a correction."""
+    if any(type(amount) is int and amount < 0 for amount in row):
+        key = parsed(text)
+        if key is not None and key.is_correction:
+            found = [amount if type(amount) is int and -LARGEST <= amount <= LARGEST else 0 for amount in row[: len(COLUMNS)]]
+            return found + [0] * (len(COLUMNS) - len(found))
+    return counts_of(row, len(COLUMNS))
 
 
 def bound(ledger: Ledger, from_day: int, most: int, *, days_last: bool = False) -> int:

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from pyjama_metrics import ledger_rows
 from pyjama_metrics.ledger_rows import Ledger, RowKey
-from pyjama_metrics.state_fields import count, counts_of, lists
+from pyjama_metrics.state_fields import count, lists
 
 MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
@@ -93,7 +93,7 @@ def add_slice(target: Slice, other: Mapping[str, Any]) -> None:
         target[key] += count(other, key)  # type: ignore[literal-required]
     rows = target["ledger"]
     for key, row in lists(other, "ledger"):
-        amounts = counts_of(row, len(ledger_rows.COLUMNS))
+        amounts = ledger_rows.amounts_in(key, row)
         rows[key] = [one + more for one, more in zip(rows[key], amounts, strict=True)] if key in rows else amounts
 
 
@@ -108,6 +108,11 @@ def drop_empty(roll_ups: RollUps, time_ms: int) -> None:
 def at(roll_ups: RollUps, time_ms: int) -> tuple[Slice, Slice]:
     """The minute and the quarter of an hour in which a time lies, made where they are new."""
     return _at(roll_ups["minutes"], time_ms, MINUTE_MS), _at(roll_ups["quarters"], time_ms, QUARTER_MS)
+
+
+def quarter_at(roll_ups: RollUps, time_ms: int) -> Slice:
+    """The quarter of an hour in which a time lies, made where it is new."""
+    return _at(roll_ups["quarters"], time_ms, QUARTER_MS)
 
 
 def _at(series: dict[str, Slice], time_ms: int, step: int) -> Slice:

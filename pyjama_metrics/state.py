@@ -13,7 +13,7 @@ from typing import Any, TypedDict, cast
 
 from pyjama_metrics.events import FORMAT
 from pyjama_metrics.histogram import Histogram, empty
-from pyjama_metrics.ledger_rows import COLUMNS, Ledger, parsed, without_details
+from pyjama_metrics.ledger_rows import COLUMNS, Ledger, RowKey, parsed, without_details
 from pyjama_metrics.roll_ups import RollUps, new_roll_ups, new_slice
 from pyjama_metrics.state_fields import time_key
 
@@ -353,11 +353,13 @@ def _is_slice(each: Any) -> bool:
 
 
 def _is_ledger(ledger: Ledger) -> bool:
-    return all(parsed(key) is not None and _is_row(row) for key, row in ledger.items())
+    return all(_is_row(parsed(key), row) for key, row in ledger.items())
 
 
-def _is_row(row: Any) -> bool:
-    return type(row) is list and len(row) == len(COLUMNS) and all(_is_like(count, 0) for count in row)
+def _is_row(key: RowKey | None, row: Any) -> bool:
+    if key is None or type(row) is not list or len(row) != len(COLUMNS):
+        return False
+    return all(type(amount) is int for amount in row) if key.is_correction else all(_is_like(count, 0) for count in row)
 
 
 def _tool_fits(tool: Any) -> bool:

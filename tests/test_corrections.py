@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjama_metrics import agreement, correct_run, history, pricing
+from pyjama_metrics import agreement, correct_run, get_dashboard_data, history, pricing
 from pyjama_metrics.corrections import Row, differences, rows_in, total_of
 from pyjama_metrics.errors import CorrectionRefused, HubError
 from pyjama_metrics.event_fields import Invalid
@@ -20,6 +21,7 @@ from pyjama_metrics.recorder import close
 from tests.cli.commands import pyjama
 from tests.histories import caught_up, rows
 from tests.journals import Event, event, leave_journal, lines, now_ms
+from tests.system.processes import agent, hear, tell
 
 MODEL = "claude-opus-4-8"
 RUN = "w-1-a.1"
@@ -60,7 +62,7 @@ def test_the_sums_come_to_what_was_told_and_the_others_stay(counted: list[Row], 
 
 
 def test_a_correction_may_be_corrected_below_what_others_took_away() -> None:
-    """Rows of less than nothing, which no fold makes, are left alone."""
+    """Rows of less than nothing, as a call that turned out to be another's leaves them, are left alone."""
     one, less = (1, 300, 0, 0, 0, 0, 0, 0), (0, -200, 0, 0, 0, 0, 0, 0)
     counted = [Row(0, 0, "computed", "m", "", "", one), Row(0, 0, "computed", "m", "p", "", less)]
     assert differences(counted, {"input-tokens": 100}, "m", 0) == ()
@@ -243,3 +245,87 @@ def test_the_command_tells_what_it_changed(home: Path) -> None:
     assert (answer.returncode, "the history does not know it" in answer.stderr) == (1, True)
     assert pyjama("correct", RUN, "--reason", "no").returncode == 1
     assert pyjama("correct", RUN, "--output-tokens", "5").returncode == 2
+
+
+def retold(home: Path, writer: str, **fields: Any) -> None:
+    """The call r1 is told by a writer."""
+    usual: dict[str, Any] = {"run": RUN, "model": MODEL, "request_id": "r1", "input_tokens": 1000, "output_tokens": 10}
+    told = {**usual, **fields}
+    leave_journal(home, writer, event("llm", told.pop("time"), told.pop("agent", "a"), **told))
+    caught_up(home)
+
+
+def cost_everywhere(home: Path) -> set[int | None]:
+    """The cost of all, in micro-dollars, from each place that tells it; the totals must agree as well."""
+    assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
+    now = now_ms()
+    span = now - 86_400_000, now + 3_600_000
+    data = get_dashboard_data()["metrics"]
+    found = {data["tokens"]["cost-micros"], history.whole(*span).usage.total_micros}
+    for kind in ("models", "projects", "hosts", "days"):
+        parts = data[kind].values() if isinstance(data[kind], dict) else data[kind]
+        found.add(sum(part["cost-micros"] or 0 for part in parts))
+    for by in ("agent", "model", "run", "project"):
+        found.add(sum(part.usage.total_micros or 0 for part in history.breakdown(*span, by=by)))
+    return found
+
+
+def test_a_corrected_call_that_is_told_again_changes_by_what_is_new(home: Path) -> None:
+    """What was said about it stays, what it grew by comes on top, and every place says the same."""
+    begin = now_ms() - 60_000
+    retold(home, "w-1-a", time=begin)
+    correct_run(RUN, "invoice", cost_usd=1)
+    assert cost_everywhere(home) == {1_000_000}
+    retold(home, "w-2-a", time=begin)
+    assert cost_everywhere(home) == {1_000_000}
+    retold(home, "w-3-a", time=begin, output_tokens=500)
+    # 490 more tokens at $25 for a million.
+    assert cost_everywhere(home) == {1_012_250}
+
+
+def test_a_corrected_call_that_is_another_agents_goes_there_and_the_correction_stays(home: Path) -> None:
+    """As that of a copied conversation: its own tokens go with it, the difference that somebody told does not."""
+    begin = now_ms() - 60_000
+    retold(home, "w-1-a", time=begin)
+    correct_run(RUN, "invoice", output_tokens=100)
+    retold(home, "w-0-b", time=begin - 1_800_000, agent="b", run="w-0-b.1")
+    # 1,000 at $5 and 10 at $25 for a million with b; 90 more at $25 with a.
+    parts = {part.name: part.usage.total_micros for part in history.breakdown(begin - 7_200_000, now_ms() + 60_000, by="agent")}
+    assert parts == {"b": 5250, "a": 2250}
+    assert cost_everywhere(home) == {7500}
+
+
+CORRECTING = """
+from pyjama_metrics import correct_run
+say("ready")
+hear()
+correct_run("w-1-a.1", "the invoice", output_tokens=3000)
+say("done")
+"""
+
+
+def test_two_who_correct_at_once_come_to_what_both_said(home: Path) -> None:
+    """The second of them starts from what the first has made of it."""
+    for number in range(3):
+        leave_journal(home, "w-1-a", event("llm", now_ms(), run=RUN, model=MODEL, output_tokens=2000), segment=number)
+        caught_up(home)
+        with ExitStack() as stack:
+            children = [stack.enter_context(agent(CORRECTING, env={"PYJAMA_HOME": str(home)})) for _ in range(2)]
+            for child in children:
+                assert hear(child) == "ready"
+            for child in children:
+                tell(child)
+            for child in children:
+                assert hear(child) == "done"
+        assert usage_of(RUN)[2] == 3000
+
+
+def test_a_call_that_is_told_again_after_a_clear_is_no_difference(home: Path) -> None:
+    """It counts again in the figures, which forgot it, and not in the history, which did not."""
+    retold(home, "w-1-a", time=now_ms() - 7_200_000)
+    Hub(str(home)).clear()
+    state = json.loads((home / "metrics.json").read_bytes())
+    state["known-from"] -= 3_600_000
+    (home / "metrics.json").write_text(json.dumps(state))
+    retold(home, "w-2-a", time=now_ms())
+    assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []

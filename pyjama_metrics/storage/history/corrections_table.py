@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pyjama_metrics.corrections import Row
 from pyjama_metrics.errors import HistoryUnusable
+from pyjama_metrics.ledger_rows import CORRECTIONS
 from pyjama_metrics.storage.history import schema
 from pyjama_metrics.storage.history.schema import SUMS
 from pyjama_metrics.usages import COMPUTED, REPORTED
@@ -43,8 +44,10 @@ def _rows(connection: sqlite3.Connection, run: int) -> tuple[Row, ...]:
     names = ", ".join(text.format(column) for column in ("model", "phase", "tool"))
     found = connection.execute(f"SELECT begin, band, kind, {names}, {SUMS} FROM usage WHERE run = ?", (run,))
     kinds = COMPUTED, REPORTED
+    # What was corrected before is a part of what is counted now.
     return tuple(
-        Row(begin, band, kinds[kind], model, phase, tool, tuple(sums)) for begin, band, kind, model, phase, tool, *sums in found
+        Row(begin, band % CORRECTIONS, kinds[kind], model, phase, tool, tuple(sums))
+        for begin, band, kind, model, phase, tool, *sums in found
     )
 
 

@@ -27,6 +27,7 @@ class CrossSums:
 
     Attributes:
         since: what happened before, in ms since the epoch, is not whole: it was forgotten, or the history did not exist yet.
+        began: when the history was begun or cleared, in ms since the epoch; 1 where it began with the hub.
         calls: model calls by (hour, band, kind, model), in the order of `pyjama_metrics.ledger_rows.COLUMNS`: run by run, by
             agent, of all, and of all by the hour.
         calls_of_quarters: those of all by (quarter of an hour, band, kind, model).
@@ -37,6 +38,7 @@ class CrossSums:
     """
 
     since: int
+    began: int
     calls: dict[str, Sums]
     calls_of_quarters: Sums
     executions: dict[str, Sums]
@@ -81,6 +83,7 @@ def _of(connection: sqlite3.Connection) -> CrossSums:
     slices = "(SELECT * FROM minutes UNION ALL SELECT * FROM hours)"
     return CrossSums(
         since=max(horizon, meta(connection, "began")),
+        began=meta(connection, "began"),
         calls={
             "run by run": calls("usage"),
             "by agent": calls("usage_totals", "agent > 0"),

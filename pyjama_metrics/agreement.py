@@ -90,7 +90,9 @@ def _within_figures(state: State) -> Iterator[Comparison]:
         "their totals",
         "the rows of the ledger",
         {name: _calls(part) for name, part in parts.items()},
-        {name: _rows(part) for name, part in parts.items()},
+        # An agent's totals are never less than nothing, which its rows may be: of a call that somebody corrected, and that turned
+        # out to be another agent's.
+        {name: {figure: max(0, amount) for figure, amount in _rows(part).items()} for name, part in parts.items()},
     )
     runs = [_rows(run) for agent in agents.values() for _, run in tables(agent, "runs")]
     of_runs = {
@@ -110,7 +112,7 @@ def _within_figures(state: State) -> Iterator[Comparison]:
             "all agents",
             "the sum of the agents",
             {"all": _tally(state["global"]) | _calls(state)},
-            {"all": _added([_tally(agent) | _calls(agent) for agent in agents.values()])},
+            {"all": _added([_tally(agent) | _rows(agent) for agent in agents.values()])},
         )
 
 

@@ -438,7 +438,8 @@ class _Folding:
         # Here and not where a call is read: a row of the state that is not what it should be must raise, not count as an event
         # that is no use.
         self.roll_up()
-        for charge, amounts in self.charges.items():
+        # What is added first: sums never come below nothing, also not on the way.
+        for charge, amounts in sorted(self.charges.items(), key=lambda each: min(each[1]) < 0):
             if any(amounts):
                 self.add_charge(charge, amounts)
         if self.logs:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyjama_metrics import agreement, correct_run, get_dashboard_data, history, pricing
+from pyjama_metrics import agreement, correct_run, get_dashboard_data, history, pricing, roll_ups
 from pyjama_metrics.corrections import Row, differences, rows_in, total_of
 from pyjama_metrics.errors import CorrectionRefused, HubError
 from pyjama_metrics.event_fields import Invalid
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.ledger import costs_in
 from pyjama_metrics.ledger_rows import COLUMNS
 from pyjama_metrics.recorder import close
 from tests.cli.commands import pyjama
@@ -258,10 +259,14 @@ def retold(home: Path, writer: str, **fields: Any) -> None:
 def cost_everywhere(home: Path) -> set[int | None]:
     """The cost of all, in micro-dollars, from each place that tells it; the totals must agree as well."""
     assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
+    assert list(home.glob("*.corrupt-*")) == []
     now = now_ms()
+    state = Hub(str(home)).read(thorough=True)
+    quarters = {int(begin): each for begin, each in state["roll-ups"]["quarters"].items()}
+    (activity,) = roll_ups.summed(quarters, 0, now + 3_600_000, 2**52).values()
     span = now - 86_400_000, now + 3_600_000
     data = get_dashboard_data()["metrics"]
-    found = {data["tokens"]["cost-micros"], history.whole(*span).usage.total_micros}
+    found = {data["tokens"]["cost-micros"], history.whole(*span).usage.total_micros, costs_in(activity, time_ms=now).total_micros}
     for kind in ("models", "projects", "hosts", "days"):
         parts = data[kind].values() if isinstance(data[kind], dict) else data[kind]
         found.add(sum(part["cost-micros"] or 0 for part in parts))
@@ -293,6 +298,27 @@ def test_a_corrected_call_that_is_another_agents_goes_there_and_the_correction_s
     parts = {part.name: part.usage.total_micros for part in history.breakdown(begin - 7_200_000, now_ms() + 60_000, by="agent")}
     assert parts == {"b": 5250, "a": 2250}
     assert cost_everywhere(home) == {7500}
+
+
+def test_a_call_that_was_corrected_to_less_and_is_another_agents_takes_nothing_from_it(home: Path) -> None:
+    """The other agent has what was told of it; that somebody said it was less stays with whom they said it of."""
+    begin = now_ms() - 60_000
+    retold(home, "w-1-a", time=begin)
+    correct_run(RUN, "invoice", output_tokens=3)
+    assert cost_everywhere(home) == {5075}
+    retold(home, "w-0-b", time=begin - 1_800_000, agent="b", run="w-0-b.1")
+    parts = {part.name: part.usage.total_micros for part in history.breakdown(begin - 7_200_000, now_ms() + 60_000, by="agent")}
+    assert parts == {"b": 5250, "a": -175}
+    assert Hub(str(home)).read()["tokens"]["output-tokens"] == 3
+    assert cost_everywhere(home) == {5075}
+
+
+def test_a_correction_has_the_price_of_the_calls_that_it_corrects(home: Path) -> None:
+    """A sum of many small calls is no long one, whose tokens would cost more."""
+    retold(home, "w-1-a", time=now_ms() - 60_000, model="gemini-2.5-pro")
+    correct_run(RUN, "more", input_tokens=300_000)
+    # 300,000 at $1.25 and 10 at $10 for a million.
+    assert cost_everywhere(home) == {375_100}
 
 
 CORRECTING = """

@@ -203,7 +203,9 @@ def _quarters(state: State, past: CrossSums, since: int, *, with_calls: bool) ->
     for (begin, *_), amounts in past.calls_of_quarters.items() if with_calls else ():
         if is_whole(begin):
             history[_time(begin)] = _added([history.get(_time(begin), {}), _amounts(amounts)])
-    return _compared("quarters of an hour", "the figures", HISTORY, figures, history)
+    # A slice's counts are never less than nothing, as an agent's are not.
+    past_figures = {where: {name: max(0, amount) for name, amount in sums.items()} for where, sums in history.items()}
+    return _compared("quarters of an hour", "the figures", HISTORY, figures, past_figures)
 
 
 def _days(state: State, past: CrossSums, since: int) -> Comparison:

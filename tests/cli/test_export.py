@@ -253,6 +253,16 @@ def test_two_exports_do_not_write_into_one_folder_at_once(ready: ReadyCommands, 
     assert contents(folder) == {}
 
 
+@pytest.mark.parametrize("part", [("--agent", "builder"), ("--project", "shop"), ("--project", "")])
+def test_whole_days_are_not_replaced_by_parts_of_them(ready: ReadyCommands, tmp_path: Path, part: tuple[str, str]) -> None:
+    """The file of a day is of all agents and projects; nothing is written, not even the folder."""
+    answer = ready.run("export", *WEEK, "--per-day", str(tmp_path / "backup"), *part)
+    assert answer.returncode == 2
+    assert "--per-day" in answer.stderr
+    assert part[0] in answer.stderr
+    assert not (tmp_path / "backup").exists()
+
+
 def test_a_folder_that_cannot_be_one_is_told(ready: ReadyCommands, tmp_path: Path) -> None:
     """A file is in the way; and the ways to write exclude each other."""
     (tmp_path / "file").write_text("")

@@ -281,10 +281,14 @@ def known_from(*, folder: str | None = None) -> int | None:
         return None if reader is None else reader.first()
 
 
-def forgotten_before(*, folder: str | None = None) -> int | None:
-    """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
+def complete_from(*, folder: str | None = None) -> int | None:
+    """From when on the history knows everything, in milliseconds since the epoch; None where there is none.
+
+    What happened before was forgotten in time, or is from before the history was begun, cleared or set aside; some of it may be
+    known. 0 where everything ever is. Raises HistoryUnusable.
+    """
     with opened(_folder(folder)) as reader:
-        return None if reader is None else reader.horizon()
+        return None if reader is None else reader.complete_from()
 
 
 def waiting(*, folder: str | None = None) -> int:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pyjama_metrics import history, pricing, reports
 from pyjama_metrics.history import Dimension, Tally, Usage
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.report_files import wording
 from pyjama_metrics.reports import Span
 from tests import a_week
 from tests.a_week import BEGIN, BERLIN, END, HOSTILE, LONG, WEEK, at, prices
@@ -226,6 +227,44 @@ def test_a_report_says_where_the_history_begins(home: Path) -> None:
     caught_up(home, Hub(str(home), clock=lambda: a_week.NOW / 1000))
     horizon = at(29, 12) - 30 * 86_400_000
     assert reports.report("daily", Span(horizon - 1, END, BERLIN)).known_from == horizon
+    assert reports.report("daily", WEEK).known_from is None
+
+
+def test_a_report_says_when_the_history_was_cleared(home: Path) -> None:
+    """What was before is not told as nothing; a minute that is known in part is not called complete."""
+    leave_journal(home, "w-1-a", tool(at(26, 9)))
+    hub = caught_up(home, Hub(str(home), clock=lambda: (at(27, 12) + 30_000) / 1000))
+    assert reports.report("daily", WEEK).known_from is None
+    hub.clear(history=True)
+    assert reports.report("daily", WEEK).known_from == at(27, 12) + 30_000
+    assert reports.export_report(BEGIN, END, made=a_week.NOW, zone=BERLIN).known_from == at(27, 12) + 30_000
+    assert reports.report("daily", Span(at(27, 12, 15), END, BERLIN)).known_from is None
+    (sentence,) = wording.limits(at(27, 12) + 30_000, WEEK)
+    assert sentence.startswith("This is complete from 2025-10-27 12:01 on.")
+
+
+def test_a_report_says_when_the_history_was_made_late(home: Path) -> None:
+    """Somebody removed the database, and the journals that told of the time before are gone."""
+    old = leave_journal(home, "w-1-a", tool(at(26, 9)))
+    caught_up(home, Hub(str(home), clock=lambda: at(27, 12) / 1000))
+    assert reports.report("daily", WEEK).known_from is None
+    for path in home.glob("history.db*"):
+        path.unlink()
+    old.unlink(missing_ok=True)
+    leave_journal(home, "w-2-b", tool(at(28, 7)))
+    caught_up(home, Hub(str(home), clock=lambda: at(28, 8) / 1000))
+    report = reports.report("daily", WEEK)
+    assert (report.known_from, report.total.executions) == (at(28, 8), Tally(1, total_ms=0.0))
+
+
+@pytest.mark.parametrize("is_about_to_end", [False, True], ids=["agent", "hook"])
+def test_a_hub_that_anybody_begins_knows_everything(home: Path, *, is_about_to_end: bool) -> None:
+    """Also one whose first fold is a hook's, which leaves the history to others ever after."""
+    leave_journal(home, "w-1-a", tool(at(26, 9)))
+    first = Hub(str(home), clock=lambda: at(27, 12) / 1000)
+    first.history.is_left_to_others = is_about_to_end
+    first.fold()
+    caught_up(home, Hub(str(home), clock=lambda: at(28, 12) / 1000))
     assert reports.report("daily", WEEK).known_from is None
 
 

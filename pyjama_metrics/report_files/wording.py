@@ -13,6 +13,7 @@ NONE = "(none)"
 """The name of what belongs to none."""
 _MODELS_NAMED = 5
 _MICRO = 1_000_000
+_MINUTE_MS = 60_000
 
 
 def is_unknown(usage: Usage) -> bool:
@@ -182,11 +183,13 @@ def _unpriced(usage: Usage) -> str:
 
 
 def limits(known_from: int | None, span: Span) -> Iterator[str]:
-    """A sentence for a span that begins before the history does."""
+    """A sentence for a span that begins before the history knows everything."""
     if known_from is not None:
+        # A minute that is known in part is not complete.
+        complete_from = -(-known_from // _MINUTE_MS) * _MINUTE_MS
         yield (
-            f"The history keeps nothing from before {moment(known_from, span.zone):%Y-%m-%d %H:%M} (PYJAMA_HISTORY_DAYS); "
-            "what happened before is missing here."
+            f"This is complete from {moment(complete_from, span.zone):%Y-%m-%d %H:%M} on. What happened before may be missing: the "
+            "history forgets after a while (PYJAMA_HISTORY_DAYS), or was begun, cleared or set aside then."
         )
 
 

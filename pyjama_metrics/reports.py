@@ -226,12 +226,14 @@ def _total(kind: Kind, span: Span, rows: tuple[Row, ...], folder: str | None, ov
 
 
 def _sum(tallies: list[Tally]) -> Tally:
+    known = [tally.total_ms for tally in tallies if tally.total_ms is not None]
+    timed = sum(tally.timed for tally in tallies)
     return Tally(
         sum(tally.success for tally in tallies),
         sum(tally.error for tally in tallies),
         sum(tally.interrupted for tally in tallies),
-        sum(tally.timed for tally in tallies),
-        sum(tally.total_ms for tally in tallies),
+        timed,
+        sum(known) if timed or len(known) == len(tallies) else None,
     )
 
 

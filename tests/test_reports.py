@@ -125,7 +125,7 @@ def test_a_run_that_lies_partly_in_a_span_has_the_cost_of_the_span_and_all_its_e
     """It began on the 26th, and is asked for with the 27th alone."""
     (first, second) = history.sessions(at(27), at(28), overrides=prices())
     assert (first.run, first.usage.total_micros, first.executions) == ("w-1-a.3", 45_000, Tally())
-    assert (second.run, second.usage.requests, second.executions) == ("w-1-a.2", 0, Tally(1, 0, 0))
+    assert (second.run, second.usage.requests, second.executions) == ("w-1-a.2", 0, Tally(1, 0, 0, total_ms=None))
     assert history.breakdown(at(27), at(28), "project")[-1].runs == 1
 
 
@@ -254,7 +254,7 @@ def test_a_report_says_when_the_history_was_made_late(home: Path) -> None:
     leave_journal(home, "w-2-b", tool(at(28, 7)))
     caught_up(home, Hub(str(home), clock=lambda: at(28, 8) / 1000))
     report = reports.report("daily", WEEK)
-    assert (report.known_from, report.total.executions) == (at(28, 8), Tally(1, total_ms=0.0))
+    assert (report.known_from, report.total.executions) == (at(28, 8), Tally(1, total_ms=None))
 
 
 @pytest.mark.parametrize("is_about_to_end", [False, True], ids=["agent", "hook"])

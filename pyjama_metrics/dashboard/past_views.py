@@ -23,7 +23,9 @@ class PastTallyView:
     success: int = field(metadata=says("Executions that succeeded"))
     error: int = field(metadata=says("Executions that failed"))
     interrupted: int = field(metadata=says("Executions that somebody stopped; they are not in count"))
-    total_duration: float = field(metadata=says("Sum of the measured durations, in ms"))
+    total_duration: float | None = field(
+        metadata=says("Sum of the measured durations, in ms; none where there were executions, and none was measured")
+    )
     success_rate: float | None = field(metadata=says("success / (success + error), from 0 to 1"))
     avg_duration_ms: float | None = field(metadata=says("Mean of the measured durations, in ms"))
     p50_ms: float | None = field(metadata=says("Half of the durations were at most this, in ms; none where it was not asked for"))
@@ -158,7 +160,7 @@ def tally_view(tally: history.Tally) -> PastTallyView:
         interrupted=tally.interrupted,
         total_duration=tally.total_ms,
         success_rate=tally.success / ended if ended else None,
-        avg_duration_ms=tally.total_ms / tally.timed if tally.timed else None,
+        avg_duration_ms=tally.total_ms / tally.timed if tally.timed and tally.total_ms is not None else None,
         p50_ms=tally.p50_ms,
         p95_ms=tally.p95_ms,
         p99_ms=tally.p99_ms,

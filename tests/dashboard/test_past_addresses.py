@@ -124,6 +124,7 @@ def test_costs_stay_apart_by_how_well_they_are_known(home: Path) -> None:
         assert figures(of_b["usage"]) == (1, None, None, None, 1, ["nobody-knows"])
         run = ask(server, "/metrics/history/run/r1").json
         assert (run["agent-id"], run["project"], run["host"], run["executions"]["count"]) == ("a", "shop", "laptop", 1)
+        assert (run["executions"]["total-duration"], run["executions"]["avg-duration-ms"]) == (None, None)
         assert [(each["name"], each["usage"]["cost-micros"]) for each in run["phases"]] == [
             ("planning", 500_000),
             ("execution", 3_500),

@@ -84,7 +84,10 @@ def all_executions(
     folder: str | None = None,
     overrides: Overrides | None = None,
 ) -> tuple[ExecutionSummary, ...]:
-    """The runs that were there in a span, the latest first, without their parts. Raises HistoryUnusable."""
+    """The runs that were there in a span, the latest first, without their parts. Raises HistoryUnusable.
+
+    The empty project is that of runs without one, as in `breakdown`.
+    """
     told = {"agent": agent, "project": project, "outcome": outcome}
     filters = {key: value for key, value in told.items() if value is not None}
     with opened(_folder(folder)) as reader:

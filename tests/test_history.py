@@ -198,16 +198,19 @@ def test_runs_are_found_by_span_agent_project_and_outcome(home: Path) -> None:
         start, run = begin + number * HOUR, f"w-1-a.{number}"
         events.append(event("start", start, agent, run=run, labels={"project": f"p{number // 2}"}))
         events.append(event("complete", start + HOUR // 2, agent, run=run, status="failed" if number == 3 else "completed"))
+    events.append(event("start", begin + 8 * HOUR, "c", run="w-1-a.4"))
     recorded(home, *events, now=begin + 9 * HOUR)
 
     def found(since: int, until: int, **filters: Any) -> list[str]:
         return [run.run[-1] for run in history.all_executions(begin + since, begin + until, **filters)]
 
-    assert found(0, 9 * HOUR) == ["3", "2", "1", "0"]
+    assert found(0, 9 * HOUR) == ["4", "3", "2", "1", "0"]
     assert found(HOUR + 1, 2 * HOUR) == ["1"]
     assert found(0, 9 * HOUR, agent="a") == ["2", "0"]
     assert found(0, 9 * HOUR, project="p1", outcome="completed") == ["2"]
-    assert found(0, 9 * HOUR, limit=1) == ["3"]
+    assert found(0, 9 * HOUR, limit=1) == ["4"]
+    assert found(0, 9 * HOUR, project="") == ["4"]
+    assert found(0, 9 * HOUR, project="", agent="a") == []
 
 
 def test_weeks_begin_when_the_user_says_and_months_on_their_first() -> None:

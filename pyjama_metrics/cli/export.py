@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     if arguments.per_day is not None and (arguments.agent is not None or arguments.project is not None):
         terminal.complain(
-            "--per-day writes whole days, and would replace them by parts of them: use it without --agent and --project, or write "
-            "the part as one file with --output."
+            "--per-day writes whole days, and would replace them by parts of them: use it without --agent and --project, or "
+            "write the part as one file with --output."
         )
         return 2
     if arguments.output is not None and not _can_be_written(arguments.output):

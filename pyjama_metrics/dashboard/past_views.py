@@ -51,6 +51,9 @@ class HistoryView:
     to: int = field(metadata=says("End of the last step, in ms since the epoch"))
     step: str = field(metadata=says("quarter, hour, 6h, day, week or month"))
     agent: str | None = field(metadata=says("The agent that was asked for; none for all agents together"))
+    project: str | None = field(
+        metadata=says("The project that was asked for; none for all of them together, empty for no project")
+    )
     timezone: str | None = field(metadata=says("The time zone in which days begin; none for that of the server"))
     known_from: int | None = field(metadata=says("The hour in which the first of what is kept happened, in ms since the epoch"))
     slices: list[PastSliceView] = field(metadata=says("The steps, the earliest first"))

@@ -188,8 +188,8 @@ def limits(known_from: int | None, span: Span) -> Iterator[str]:
         # A minute that is known in part is not complete.
         complete_from = -(-known_from // _MINUTE_MS) * _MINUTE_MS
         yield (
-            f"This is complete from {moment(complete_from, span.zone):%Y-%m-%d %H:%M} on. What happened before may be missing: the "
-            "history forgets after a while (PYJAMA_HISTORY_DAYS), or was begun, cleared or set aside then."
+            f"This is complete from {moment(complete_from, span.zone):%Y-%m-%d %H:%M} on. What happened before may be missing: "
+            "the history forgets after a while (PYJAMA_HISTORY_DAYS), or was begun, cleared or set aside then."
         )
 
 

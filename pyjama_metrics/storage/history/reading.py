@@ -269,8 +269,8 @@ class Reader:
         return self._connection.execute(f"{_RUNS} WHERE run = ?", (name,)).fetchall()
 
     def latest_runs(self, since: int, until: int, filters: dict[str, str], limit: int) -> list[tuple[Any, ...]]:
-        """The runs that were there in a span, the latest first; by agent, project or outcome if that is asked for."""
-        columns = {"agent": "who.text", "project": "what.text", "outcome": "outcome"}
+        """The runs that were there in a span, the latest first; by agent, project ("": of none) or outcome where asked for."""
+        columns = {"agent": "who.text", "project": "coalesce(what.text, '')", "outcome": "outcome"}
         more = "".join(f" AND {columns[key]} = ?" for key in filters)
         return self._connection.execute(
             f"{_RUNS} WHERE last_seen >= ? AND coalesce(started, last_seen) < ?{more}"

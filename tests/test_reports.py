@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pyjama_metrics import history, pricing, reports
 from pyjama_metrics.history import Dimension, Tally, Usage
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.ledger import Cost
 from pyjama_metrics.report_files import wording
 from pyjama_metrics.reports import Span
 from tests import a_week
@@ -276,6 +277,46 @@ def test_a_report_without_a_history_is_empty(home: Path) -> None:
         assert (report.total.usage, report.known_from) == (Usage(), None)
     assert history.waiting() == 0
     assert not home.exists()
+
+
+REPORTED, COMPUTED = (
+    {"reported_requests": 1, "reported_micros": 500_000},
+    {"computed_requests": 1, "computed_pico": 250_000_000_000},
+)
+FREE = {"reported_requests": 1, "reported_micros": 0}
+
+
+@pytest.mark.parametrize(
+    ("requests", "told", "parts", "note"),
+    [
+        (1, REPORTED, {"reported": "$0.5000"}, "The cost is what the sources reported."),
+        (1, COMPUTED, {"computed": "$0.2500"}, "The cost is computed from prices; no source reported it."),
+        (
+            2,
+            REPORTED | COMPUTED,
+            {"reported": "$0.5000", "computed": "$0.2500"},
+            "Of the cost, $0.5000 was reported by the sources and $0.2500 computed from prices.",
+        ),
+        # A source that says that a call was free has reported it.
+        (1, FREE, {"reported": "$0.0000"}, "The cost is what the sources reported."),
+        (
+            2,
+            FREE | COMPUTED,
+            {"reported": "$0.0000", "computed": "$0.2500"},
+            "Of the cost, $0.0000 was reported by the sources and $0.2500 computed from prices.",
+        ),
+        (1, {"computed_requests": 1}, {"computed": "$0.0000"}, "The cost is computed from prices; no source reported it."),
+        (1, {}, {}, "What the model calls cost is not known."),
+    ],
+)
+def test_a_part_of_the_cost_is_told_where_a_call_has_one(
+    requests: int, told: dict[str, int], parts: dict[str, str], note: str
+) -> None:
+    """Whether a call was reported or computed says it, not whether that came to more than nothing."""
+    unpriced = frozenset[str]() if told else frozenset({"house-model"})
+    usage = Usage(cost=Cost(requests, unpriced=unpriced, **told))
+    assert dict(wording.cost_parts(usage, usage)) == parts | {"unpriced": "0 calls" if told else "1 call"}
+    assert next(wording.notes(usage)) == note
 
 
 # -- the law -------------------------------------------------------------------------------------------------------------

@@ -142,10 +142,14 @@ def span_words(span: Span) -> str:
 
 
 def cost_parts(usage: Usage, total: Usage) -> Iterator[tuple[str, str]]:
-    """The three parts of a cost by name: what was reported, what was computed, and what nobody knows."""
-    if usage.total_micros is not None:
-        whole = total.total_micros or 0
+    """The parts of a cost by name: what was reported, what was computed, and what nobody knows.
+
+    A part of no call is left out, as $0.00 would be a claim.
+    """
+    whole = total.total_micros or 0
+    if usage.cost.reported_requests:
         yield "reported", money(usage.reported_micros, whole)
+    if usage.cost.computed_requests:
         yield "computed", _mark(usage) + computed_money(usage, whole)
     yield "unpriced", things(usage.unpriced_requests, "call")
 
@@ -155,14 +159,14 @@ def notes(usage: Usage) -> Iterator[str]:
     if usage.requests:
         if usage.total_micros is None:
             yield "What the model calls cost is not known."
-        elif usage.computed_micros and usage.reported_micros:
+        elif usage.cost.computed_requests and usage.cost.reported_requests:
             yield (
                 f"Of the cost, {money(usage.reported_micros, usage.total_micros)} was reported by the sources and "
                 f"{computed_money(usage, usage.total_micros)} computed from prices."
             )
-        elif usage.computed_micros:
+        elif usage.cost.computed_requests:
             yield "The cost is computed from prices; no source reported it."
-        elif usage.reported_micros:
+        else:
             yield "The cost is what the sources reported."
     if usage.unpriced_requests:
         yield _unpriced(usage)

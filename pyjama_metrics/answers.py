@@ -19,7 +19,7 @@ class Tally:
     Attributes:
         success, error, interrupted: how they ended.
         timed: those whose duration is known.
-        total_ms: their durations together.
+        total_ms: their durations together; None where there were executions, and none was timed.
         p50_ms, p95_ms, p99_ms: of their durations; None where there are none, or where that was not asked for.
     """
 
@@ -27,7 +27,7 @@ class Tally:
     error: int = 0
     interrupted: int = 0
     timed: int = 0
-    total_ms: float = 0.0
+    total_ms: float | None = 0.0
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any, Literal
@@ -84,7 +84,10 @@ def all_executions(
     folder: str | None = None,
     overrides: Overrides | None = None,
 ) -> tuple[ExecutionSummary, ...]:
-    """The runs that were there in a span, the latest first, without their parts. Raises HistoryUnusable."""
+    """The runs that were there in a span, the latest first, without their parts. Raises HistoryUnusable.
+
+    The empty project is that of runs without one, as in `breakdown`.
+    """
     told = {"agent": agent, "project": project, "outcome": outcome}
     filters = {key: value for key, value in told.items() if value is not None}
     with opened(_folder(folder)) as reader:
@@ -159,7 +162,7 @@ def sessions(
         found = []
         for row in reader.runs_there(since, until, whose):
             told: dict[str, Any] = dict(zip(_TOLD, row[1:-3], strict=True))
-            found.append(ExecutionSummary(**told, executions=Tally(*row[-3:]), usage=_usage(by_run.pop(row[0], []), overrides)))
+            found.append(ExecutionSummary(**told, executions=_tally_of_run(row), usage=_usage(by_run.pop(row[0], []), overrides)))
         rest = [row for rows in by_run.values() for row in rows]
         if rest:
             nobody: dict[str, Any] = dict.fromkeys(_TOLD) | {"run": "", "agent": "", "last_seen": max(row.begin for row in rest)}
@@ -281,10 +284,14 @@ def known_from(*, folder: str | None = None) -> int | None:
         return None if reader is None else reader.first()
 
 
-def forgotten_before(*, folder: str | None = None) -> int | None:
-    """Before when the history has forgotten everything; None where there is none. Raises HistoryUnusable."""
+def complete_from(*, folder: str | None = None) -> int | None:
+    """From when on the history knows everything, in milliseconds since the epoch; None where there is none.
+
+    What happened before was forgotten in time, or is from before the history was begun, cleared or set aside; some of it may be
+    known. 0 where everything ever is. Raises HistoryUnusable.
+    """
     with opened(_folder(folder)) as reader:
-        return None if reader is None else reader.horizon()
+        return None if reader is None else reader.complete_from()
 
 
 def waiting(*, folder: str | None = None) -> int:
@@ -384,7 +391,7 @@ def _dearest_first(parts: list[Part]) -> tuple[Part, ...]:
 def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, *, in_parts: bool) -> ExecutionSummary:
     number = row[0]
     told: dict[str, Any] = dict(zip(_TOLD, row[1:-3], strict=True))
-    tally = Tally(*row[-3:])
+    tally = _tally_of_run(row)
     cuts = _price_changes(reader.models_of_run(number), 0, 2**62)
     used = reader.usages_of_run(number, "phase", cuts)
     phases: tuple[Part, ...] = ()
@@ -398,7 +405,8 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
         by_tool: dict[str, list[UsageRow]] = {}
         for each in reader.usages_of_run(number, "tool", cuts):
             by_tool.setdefault(each.group or "", []).append(each)
-        tallies = {tally.group: tally for tally in reader.tools_of(number)}
+        tallies = {each.group: each for each in reader.tools_of(number)}
+        tally = _tally_of_run(row, tallies.values())
         tools = tuple(
             Part(name, _tally([tallies[name]] if name in tallies else []), _usage(by_tool.get(name, []), overrides))
             for name in sorted((tallies.keys() | by_tool.keys()) - {""})
@@ -411,6 +419,17 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
     return ExecutionSummary(**told, executions=tally, usage=usage, phases=phases, tools=tools, corrections=corrections)
 
 
+def _tally_of_run(row: tuple[Any, ...], tools: Collection[TallyRow] = ()) -> Tally:
+    """The executions of a run, with their durations where those of its tools are given."""
+    success, error, interrupted = row[-3:]
+    timed, total_us = sum(tool.timed for tool in tools), sum(tool.total_us for tool in tools)
+    return Tally(success, error, interrupted, timed, _total_ms(success + error, timed, total_us))
+
+
+def _total_ms(count: int, timed: int, total_us: int) -> float | None:
+    return total_us / 1000 if timed or not count else None
+
+
 def _tally(rows: Sequence[TallyRow]) -> Tally:
     if not rows:
         return Tally()
@@ -420,7 +439,7 @@ def _tally(rows: Sequence[TallyRow]) -> Tally:
         if row.durations is not None:
             histogram.merge(merged, row.durations)
     p50, p95, p99 = histogram.quantiles(merged, (0.5, 0.95, 0.99))
-    return Tally(success, error, interrupted, timed, total_us / 1000, p50, p95, p99)
+    return Tally(success, error, interrupted, timed, _total_ms(success + error, timed, total_us), p50, p95, p99)
 
 
 def _usage(rows: Sequence[UsageRow], overrides: Overrides | None) -> Usage:

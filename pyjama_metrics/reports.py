@@ -93,7 +93,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A span in rows of one kind. ``known_from`` is when the history begins where that is within the span."""
+    """A span in rows of one kind. ``known_from`` is from when on it is complete, where that is later than its begin."""
 
     kind: Kind
     span: Span
@@ -226,15 +226,17 @@ def _total(kind: Kind, span: Span, rows: tuple[Row, ...], folder: str | None, ov
 
 
 def _sum(tallies: list[Tally]) -> Tally:
+    known = [tally.total_ms for tally in tallies if tally.total_ms is not None]
+    timed = sum(tally.timed for tally in tallies)
     return Tally(
         sum(tally.success for tally in tallies),
         sum(tally.error for tally in tallies),
         sum(tally.interrupted for tally in tallies),
-        sum(tally.timed for tally in tallies),
-        sum(tally.total_ms for tally in tallies),
+        timed,
+        sum(known) if timed or len(known) == len(tallies) else None,
     )
 
 
 def _known_from(span: Span, folder: str | None) -> int | None:
-    horizon = history.forgotten_before(folder=folder)
-    return horizon if horizon is not None and horizon > span.begin else None
+    complete_from = history.complete_from(folder=folder)
+    return complete_from if complete_from is not None and complete_from > span.begin else None

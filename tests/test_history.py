@@ -155,6 +155,41 @@ def test_what_nobody_knows_the_price_of_has_no_cost(home: Path) -> None:
     assert history.daily_usage(date(2026, 5, 6), zone=BERLIN).usage.total_micros is None
 
 
+def test_durations_of_a_run_are_those_of_its_tools_or_unknown(home: Path) -> None:
+    """No measured duration is no duration of 0; a run without executions has none that is missing."""
+    begin = at(2026, 5, 4)
+    timed, untimed, idle = ({"run": f"w-1-a.{number}"} for number in range(3))
+    recorded(
+        home,
+        event("start", begin, **timed),
+        tool(begin + 1, tool="grep", duration_ms=100, **timed),
+        tool(begin + 2, tool="grep", duration_ms=50, status="error", **timed),
+        tool(begin + 3, tool="bash", duration_ms=7, **timed),
+        tool(begin + 4, tool="read", **timed),
+        event("start", begin + 5, **untimed),
+        tool(begin + 6, tool="read", **untimed),
+        event("start", begin + 7, **idle),
+        now=begin + HOUR,
+    )
+
+    def summary(run: dict[str, str]) -> tuple[Tally, tuple[Tally, ...]]:
+        found = history.execution_summary(run["run"])
+        assert found is not None
+        return found.executions, tuple(part.executions for part in found.tools)
+
+    assert summary(timed) == (
+        Tally(3, 1, 0, 3, 157.0),
+        (Tally(1, 0, 0, 1, 7.0), Tally(1, 1, 0, 2, 150.0), Tally(1, 0, 0, 0, None)),
+    )
+    assert summary(untimed) == (Tally(1, 0, 0, 0, None), (Tally(1, 0, 0, 0, None),))
+    assert summary(idle) == (Tally(), ())
+    # A list of runs does not look at their tools.
+    listed = [Tally(0, 0, 0, 0, 0.0), Tally(1, 0, 0, 0, None), Tally(3, 1, 0, 0, None)]
+    assert [run.executions for run in history.sessions(begin, begin + HOUR)] == listed
+    assert [run.executions for run in history.all_executions(begin, begin + HOUR)] == listed
+    assert history.whole(begin, begin + HOUR).executions == Tally(4, 1, 0, 3, 157.0)
+
+
 def test_runs_are_found_by_span_agent_project_and_outcome(home: Path) -> None:
     """The latest first; a run is in each span that it touches."""
     begin = at(2026, 5, 4)
@@ -163,16 +198,19 @@ def test_runs_are_found_by_span_agent_project_and_outcome(home: Path) -> None:
         start, run = begin + number * HOUR, f"w-1-a.{number}"
         events.append(event("start", start, agent, run=run, labels={"project": f"p{number // 2}"}))
         events.append(event("complete", start + HOUR // 2, agent, run=run, status="failed" if number == 3 else "completed"))
+    events.append(event("start", begin + 8 * HOUR, "c", run="w-1-a.4"))
     recorded(home, *events, now=begin + 9 * HOUR)
 
     def found(since: int, until: int, **filters: Any) -> list[str]:
         return [run.run[-1] for run in history.all_executions(begin + since, begin + until, **filters)]
 
-    assert found(0, 9 * HOUR) == ["3", "2", "1", "0"]
+    assert found(0, 9 * HOUR) == ["4", "3", "2", "1", "0"]
     assert found(HOUR + 1, 2 * HOUR) == ["1"]
     assert found(0, 9 * HOUR, agent="a") == ["2", "0"]
     assert found(0, 9 * HOUR, project="p1", outcome="completed") == ["2"]
-    assert found(0, 9 * HOUR, limit=1) == ["3"]
+    assert found(0, 9 * HOUR, limit=1) == ["4"]
+    assert found(0, 9 * HOUR, project="") == ["4"]
+    assert found(0, 9 * HOUR, project="", agent="a") == []
 
 
 def test_weeks_begin_when_the_user_says_and_months_on_their_first() -> None:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from pyjama_metrics import history, pricing, reports
 from pyjama_metrics.history import Dimension, Tally, Usage
 from pyjama_metrics.hub import Hub
+from pyjama_metrics.ledger import Cost
+from pyjama_metrics.report_files import wording
 from pyjama_metrics.reports import Span
 from tests import a_week
 from tests.a_week import BEGIN, BERLIN, END, HOSTILE, LONG, WEEK, at, prices
@@ -124,7 +126,7 @@ def test_a_run_that_lies_partly_in_a_span_has_the_cost_of_the_span_and_all_its_e
     """It began on the 26th, and is asked for with the 27th alone."""
     (first, second) = history.sessions(at(27), at(28), overrides=prices())
     assert (first.run, first.usage.total_micros, first.executions) == ("w-1-a.3", 45_000, Tally())
-    assert (second.run, second.usage.requests, second.executions) == ("w-1-a.2", 0, Tally(1, 0, 0))
+    assert (second.run, second.usage.requests, second.executions) == ("w-1-a.2", 0, Tally(1, 0, 0, total_ms=None))
     assert history.breakdown(at(27), at(28), "project")[-1].runs == 1
 
 
@@ -229,6 +231,44 @@ def test_a_report_says_where_the_history_begins(home: Path) -> None:
     assert reports.report("daily", WEEK).known_from is None
 
 
+def test_a_report_says_when_the_history_was_cleared(home: Path) -> None:
+    """What was before is not told as nothing; a minute that is known in part is not called complete."""
+    leave_journal(home, "w-1-a", tool(at(26, 9)))
+    hub = caught_up(home, Hub(str(home), clock=lambda: (at(27, 12) + 30_000) / 1000))
+    assert reports.report("daily", WEEK).known_from is None
+    hub.clear(history=True)
+    assert reports.report("daily", WEEK).known_from == at(27, 12) + 30_000
+    assert reports.export_report(BEGIN, END, made=a_week.NOW, zone=BERLIN).known_from == at(27, 12) + 30_000
+    assert reports.report("daily", Span(at(27, 12, 15), END, BERLIN)).known_from is None
+    (sentence,) = wording.limits(at(27, 12) + 30_000, WEEK)
+    assert sentence.startswith("This is complete from 2025-10-27 12:01 on.")
+
+
+def test_a_report_says_when_the_history_was_made_late(home: Path) -> None:
+    """Somebody removed the database, and the journals that told of the time before are gone."""
+    old = leave_journal(home, "w-1-a", tool(at(26, 9)))
+    caught_up(home, Hub(str(home), clock=lambda: at(27, 12) / 1000))
+    assert reports.report("daily", WEEK).known_from is None
+    for path in home.glob("history.db*"):
+        path.unlink()
+    old.unlink(missing_ok=True)
+    leave_journal(home, "w-2-b", tool(at(28, 7)))
+    caught_up(home, Hub(str(home), clock=lambda: at(28, 8) / 1000))
+    report = reports.report("daily", WEEK)
+    assert (report.known_from, report.total.executions) == (at(28, 8), Tally(1, total_ms=None))
+
+
+@pytest.mark.parametrize("is_about_to_end", [False, True], ids=["agent", "hook"])
+def test_a_hub_that_anybody_begins_knows_everything(home: Path, *, is_about_to_end: bool) -> None:
+    """Also one whose first fold is a hook's, which leaves the history to others ever after."""
+    leave_journal(home, "w-1-a", tool(at(26, 9)))
+    first = Hub(str(home), clock=lambda: at(27, 12) / 1000)
+    first.history.is_left_to_others = is_about_to_end
+    first.fold()
+    caught_up(home, Hub(str(home), clock=lambda: at(28, 12) / 1000))
+    assert reports.report("daily", WEEK).known_from is None
+
+
 def test_a_report_without_a_history_is_empty(home: Path) -> None:
     """No rows but those of time, and no folder is made."""
     for kind in reports.KINDS:
@@ -237,6 +277,46 @@ def test_a_report_without_a_history_is_empty(home: Path) -> None:
         assert (report.total.usage, report.known_from) == (Usage(), None)
     assert history.waiting() == 0
     assert not home.exists()
+
+
+REPORTED, COMPUTED = (
+    {"reported_requests": 1, "reported_micros": 500_000},
+    {"computed_requests": 1, "computed_pico": 250_000_000_000},
+)
+FREE = {"reported_requests": 1, "reported_micros": 0}
+
+
+@pytest.mark.parametrize(
+    ("requests", "told", "parts", "note"),
+    [
+        (1, REPORTED, {"reported": "$0.5000"}, "The cost is what the sources reported."),
+        (1, COMPUTED, {"computed": "$0.2500"}, "The cost is computed from prices; no source reported it."),
+        (
+            2,
+            REPORTED | COMPUTED,
+            {"reported": "$0.5000", "computed": "$0.2500"},
+            "Of the cost, $0.5000 was reported by the sources and $0.2500 computed from prices.",
+        ),
+        # A source that says that a call was free has reported it.
+        (1, FREE, {"reported": "$0.0000"}, "The cost is what the sources reported."),
+        (
+            2,
+            FREE | COMPUTED,
+            {"reported": "$0.0000", "computed": "$0.2500"},
+            "Of the cost, $0.0000 was reported by the sources and $0.2500 computed from prices.",
+        ),
+        (1, {"computed_requests": 1}, {"computed": "$0.0000"}, "The cost is computed from prices; no source reported it."),
+        (1, {}, {}, "What the model calls cost is not known."),
+    ],
+)
+def test_a_part_of_the_cost_is_told_where_a_call_has_one(
+    requests: int, told: dict[str, int], parts: dict[str, str], note: str
+) -> None:
+    """Whether a call was reported or computed says it, not whether that came to more than nothing."""
+    unpriced = frozenset[str]() if told else frozenset({"house-model"})
+    usage = Usage(cost=Cost(requests, unpriced=unpriced, **told))
+    assert dict(wording.cost_parts(usage, usage)) == parts | {"unpriced": "0 calls" if told else "1 call"}
+    assert next(wording.notes(usage)) == note
 
 
 # -- the law -------------------------------------------------------------------------------------------------------------

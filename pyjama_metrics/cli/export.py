@@ -53,6 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.per_day is not None and (arguments.format or arguments.output):
         terminal.complain("--per-day writes files of its own: use it without --format and --output.")
         return 2
+    if arguments.per_day is not None and (arguments.agent is not None or arguments.project is not None):
+        terminal.complain(
+            "--per-day writes whole days, and would replace them by parts of them: use it without --agent and --project, or "
+            "write the part as one file with --output."
+        )
+        return 2
     if arguments.output is not None and not _can_be_written(arguments.output):
         return 1
     now_ms = report_options.now()

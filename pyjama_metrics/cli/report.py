@@ -254,4 +254,8 @@ def _cost(screen: Screen, report: Report) -> list[_Shown]:
 
 def _average(row: Row) -> str | None:
     tally = row.executions
-    return terminal.duration(tally.total_ms / tally.timed) if tally is not None and tally.timed else None
+    return (
+        terminal.duration(tally.total_ms / tally.timed)
+        if tally is not None and tally.timed and tally.total_ms is not None
+        else None
+    )

@@ -125,7 +125,7 @@ def bring_up_to_date(folder: str, *, thoroughly: bool) -> None:
     hub = Hub(folder)
     try:
         if not _catch_up(hub):
-            history.forgotten_before(folder=folder)  # what cannot be read either is told once, by whoever reads
+            history.complete_from(folder=folder)  # what cannot be read either is told once, by whoever reads
             trouble = hub.history.trouble
             reason = str(trouble) if trouble is not None else f"Counting took longer than {TIMEOUT:g} s; ask again for the rest."
             terminal.complain(f"These figures are not up to date. {reason}")

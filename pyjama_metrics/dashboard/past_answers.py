@@ -32,7 +32,7 @@ def steps(argument: Argument, now_ms: int, folder: str) -> Question:
     zone = questions.zone_of(argument)
     begin, end = questions.past_span_of(argument, now_ms, zone)
     step, week_begins = questions.step_of(argument), questions.week_begins_of(argument)
-    agent, quantiles = argument("agent"), questions.flag_of(argument, "quantiles")
+    agent, project, quantiles = argument("agent"), argument("project"), questions.flag_of(argument, "quantiles")
     refuse_many(begin, end, step, zone)
 
     def ask(overrides: Overrides) -> past_views.HistoryView:
@@ -41,6 +41,7 @@ def steps(argument: Argument, now_ms: int, folder: str) -> Question:
             end,
             step,
             agent,
+            project=project,
             zone=zone.rules,
             week_begins=week_begins,
             durations=quantiles,
@@ -52,12 +53,13 @@ def steps(argument: Argument, now_ms: int, folder: str) -> Question:
             to=slices[-1].end,
             step=step,
             agent=agent,
+            project=project,
             timezone=zone.name,
             known_from=history.known_from(folder=folder),
             slices=[past_views.slice_view(each) for each in slices],
         )
 
-    return Question((begin, end, step, agent, zone.name, week_begins, quantiles), ask)
+    return Question((begin, end, step, agent, project, zone.name, week_begins, quantiles), ask)
 
 
 def breakdown(argument: Argument, now_ms: int, folder: str) -> Question:

@@ -23,7 +23,9 @@ class PastTallyView:
     success: int = field(metadata=says("Executions that succeeded"))
     error: int = field(metadata=says("Executions that failed"))
     interrupted: int = field(metadata=says("Executions that somebody stopped; they are not in count"))
-    total_duration: float = field(metadata=says("Sum of the measured durations, in ms"))
+    total_duration: float | None = field(
+        metadata=says("Sum of the measured durations, in ms; none where there were executions, and none was measured")
+    )
     success_rate: float | None = field(metadata=says("success / (success + error), from 0 to 1"))
     avg_duration_ms: float | None = field(metadata=says("Mean of the measured durations, in ms"))
     p50_ms: float | None = field(metadata=says("Half of the durations were at most this, in ms; none where it was not asked for"))
@@ -49,6 +51,9 @@ class HistoryView:
     to: int = field(metadata=says("End of the last step, in ms since the epoch"))
     step: str = field(metadata=says("quarter, hour, 6h, day, week or month"))
     agent: str | None = field(metadata=says("The agent that was asked for; none for all agents together"))
+    project: str | None = field(
+        metadata=says("The project that was asked for; none for all of them together, empty for no project")
+    )
     timezone: str | None = field(metadata=says("The time zone in which days begin; none for that of the server"))
     known_from: int | None = field(metadata=says("The hour in which the first of what is kept happened, in ms since the epoch"))
     slices: list[PastSliceView] = field(metadata=says("The steps, the earliest first"))
@@ -158,7 +163,7 @@ def tally_view(tally: history.Tally) -> PastTallyView:
         interrupted=tally.interrupted,
         total_duration=tally.total_ms,
         success_rate=tally.success / ended if ended else None,
-        avg_duration_ms=tally.total_ms / tally.timed if tally.timed else None,
+        avg_duration_ms=tally.total_ms / tally.timed if tally.timed and tally.total_ms is not None else None,
         p50_ms=tally.p50_ms,
         p95_ms=tally.p95_ms,
         p99_ms=tally.p99_ms,

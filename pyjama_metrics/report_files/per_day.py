@@ -1,7 +1,8 @@
 """The history as a folder of small files: ``daily/YYYY-MM-DD.json`` and ``executions/<id>.json``, for backups and programs.
 
 A file is written beside its place and renamed, so whoever reads it finds it whole; one whose content stays is left alone. So is
-one about a time of which the history has forgotten a part since: the file knows more.
+one about a time that the history does not know as a whole, because a part was forgotten, or is from before it was begun or
+cleared: the file may know more.
 """
 
 from __future__ import annotations
@@ -62,19 +63,19 @@ def write(folder: str, span: Span, *, hub: str | None = None, overrides: Overrid
             if run.run
         ]
         days = list(pairwise(boundaries(span.begin, span.end, "day", span.zone)))
-        known_from = history.forgotten_before(folder=hub) or 0
+        complete_from = history.complete_from(folder=hub) or 0
         done = written = 0
         for begin, end in days:
             done += 1
             found = _day(replace(span, begin=begin, end=end), hub, overrides)
             if found is not None:
-                written += _put(os.path.join(folder, DAILY, f"{found['day']}.json"), found, is_whole=begin >= known_from)
+                written += _put(os.path.join(folder, DAILY, f"{found['day']}.json"), found, is_whole=begin >= complete_from)
             yield Step(done, len(days) + len(runs), written)
         for name, run in zip(_names([(run.run, run.agent) for run in runs]), runs, strict=True):
             done += 1
             whole = history.execution_summary(run.run, agent=run.agent, folder=hub, overrides=overrides)
             if whole is not None:  # forgotten meanwhile
-                is_whole = whole.started is None or whole.started >= known_from
+                is_whole = whole.started is None or whole.started >= complete_from
                 written += _put(os.path.join(folder, EXECUTIONS, f"{name}.json"), plain.execution(whole, span.zone), is_whole)
             yield Step(done, len(days) + len(runs), written)
 

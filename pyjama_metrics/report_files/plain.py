@@ -127,7 +127,7 @@ def execution(run: ExecutionSummary, zone: tzinfo | None) -> dict[str, Any]:
 
 
 def executions(tally: Tally | None) -> dict[str, Any] | None:
-    """Executions of tools; None where nobody knows them. Those of a run are known without their durations."""
+    """Executions of tools; None where nobody knows them."""
     if tally is None:
         return None
     return {
@@ -137,7 +137,7 @@ def executions(tally: Tally | None) -> dict[str, Any] | None:
         "interrupted": tally.interrupted,
         "success-rate": success_rate(tally),
         "timed": tally.timed,
-        "total-ms": tally.total_ms if tally.timed or not tally.count else None,
+        "total-ms": tally.total_ms,
     }
 
 

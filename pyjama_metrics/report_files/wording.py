@@ -13,6 +13,7 @@ NONE = "(none)"
 """The name of what belongs to none."""
 _MODELS_NAMED = 5
 _MICRO = 1_000_000
+_MINUTE_MS = 60_000
 
 
 def is_unknown(usage: Usage) -> bool:
@@ -141,10 +142,14 @@ def span_words(span: Span) -> str:
 
 
 def cost_parts(usage: Usage, total: Usage) -> Iterator[tuple[str, str]]:
-    """The three parts of a cost by name: what was reported, what was computed, and what nobody knows."""
-    if usage.total_micros is not None:
-        whole = total.total_micros or 0
+    """The parts of a cost by name: what was reported, what was computed, and what nobody knows.
+
+    A part of no call is left out, as $0.00 would be a claim.
+    """
+    whole = total.total_micros or 0
+    if usage.cost.reported_requests:
         yield "reported", money(usage.reported_micros, whole)
+    if usage.cost.computed_requests:
         yield "computed", _mark(usage) + computed_money(usage, whole)
     yield "unpriced", things(usage.unpriced_requests, "call")
 
@@ -154,14 +159,14 @@ def notes(usage: Usage) -> Iterator[str]:
     if usage.requests:
         if usage.total_micros is None:
             yield "What the model calls cost is not known."
-        elif usage.computed_micros and usage.reported_micros:
+        elif usage.cost.computed_requests and usage.cost.reported_requests:
             yield (
                 f"Of the cost, {money(usage.reported_micros, usage.total_micros)} was reported by the sources and "
                 f"{computed_money(usage, usage.total_micros)} computed from prices."
             )
-        elif usage.computed_micros:
+        elif usage.cost.computed_requests:
             yield "The cost is computed from prices; no source reported it."
-        elif usage.reported_micros:
+        else:
             yield "The cost is what the sources reported."
     if usage.unpriced_requests:
         yield _unpriced(usage)
@@ -182,11 +187,13 @@ def _unpriced(usage: Usage) -> str:
 
 
 def limits(known_from: int | None, span: Span) -> Iterator[str]:
-    """A sentence for a span that begins before the history does."""
+    """A sentence for a span that begins before the history knows everything."""
     if known_from is not None:
+        # A minute that is known in part is not complete.
+        complete_from = -(-known_from // _MINUTE_MS) * _MINUTE_MS
         yield (
-            f"The history keeps nothing from before {moment(known_from, span.zone):%Y-%m-%d %H:%M} (PYJAMA_HISTORY_DAYS); "
-            "what happened before is missing here."
+            f"This is complete from {moment(complete_from, span.zone):%Y-%m-%d %H:%M} on. What happened before may be missing: "
+            "the history forgets after a while (PYJAMA_HISTORY_DAYS), or was begun, cleared or set aside then."
         )
 
 

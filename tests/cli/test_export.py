@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pyjama_metrics.hub import Hub
 from pyjama_metrics.report_files import per_day
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.version import __version__
@@ -208,6 +209,26 @@ def test_what_the_history_forgets_stays_in_the_folder(ready: ReadyCommands, week
     assert "daily/2025-10-26.json" in contents(tmp_path / "another")
 
 
+def test_what_was_cleared_stays_in_the_folder(ready: ReadyCommands, week: Path, tmp_path: Path) -> None:
+    """Also the day of the clearing, of which the history knows the rest; the days after it are brought up to date."""
+    folder, span = tmp_path / "backup", ("--from", "2025-10-25", "--to", "2025-10-29", "--timezone", "Europe/Berlin")
+    ready.run("export", *span, "--per-day", str(folder))
+    before = contents(folder)
+    Hub(str(week), clock=lambda: a_week.at(28, 12) / 1000).clear(history=True)
+    leave_journal(
+        week, "w-2-b", a_week.call(a_week.at(28, 15), "loner", 1_000, 0), a_week.call(a_week.at(29, 5), "loner", 1_000, 0)
+    )
+    assert "Wrote 1 file " in ready.run("export", *span, "--per-day", str(folder)).stderr
+    assert contents(folder) == before | {"daily/2025-10-29.json": contents(folder)["daily/2025-10-29.json"]}
+    leave_journal(
+        week, "w-3-c", a_week.call(a_week.at(28, 16), "loner", 1_000, 0), a_week.call(a_week.at(29, 6), "loner", 1_000, 0)
+    )
+    assert "Wrote 1 file " in ready.run("export", *span, "--per-day", str(folder)).stderr
+    after = contents(folder)
+    assert json.loads(after.pop("daily/2025-10-29.json")[1])["total"]["usage"]["requests"] == 2
+    assert after == before
+
+
 def test_no_name_of_a_run_leaves_the_folder(ready: ReadyCommands, tmp_path: Path) -> None:
     """Nor do two of them meet in one file."""
     ids = [
@@ -251,6 +272,16 @@ def test_two_exports_do_not_write_into_one_folder_at_once(ready: ReadyCommands, 
     assert answer.returncode == 1
     assert per_day.LOCK in answer.stderr
     assert contents(folder) == {}
+
+
+@pytest.mark.parametrize("part", [("--agent", "builder"), ("--project", "shop"), ("--project", "")])
+def test_whole_days_are_not_replaced_by_parts_of_them(ready: ReadyCommands, tmp_path: Path, part: tuple[str, str]) -> None:
+    """The file of a day is of all agents and projects; nothing is written, not even the folder."""
+    answer = ready.run("export", *WEEK, "--per-day", str(tmp_path / "backup"), *part)
+    assert answer.returncode == 2
+    assert "--per-day" in answer.stderr
+    assert part[0] in answer.stderr
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_folder_that_cannot_be_one_is_told(ready: ReadyCommands, tmp_path: Path) -> None:

@@ -124,12 +124,42 @@ def test_costs_stay_apart_by_how_well_they_are_known(home: Path) -> None:
         assert figures(of_b["usage"]) == (1, None, None, None, 1, ["nobody-knows"])
         run = ask(server, "/metrics/history/run/r1").json
         assert (run["agent-id"], run["project"], run["host"], run["executions"]["count"]) == ("a", "shop", "laptop", 1)
+        assert (run["executions"]["total-duration"], run["executions"]["avg-duration-ms"]) == (None, None)
         assert [(each["name"], each["usage"]["cost-micros"]) for each in run["phases"]] == [
             ("planning", 500_000),
             ("execution", 3_500),
         ]
         assert [each["id"] for each in ask(server, f"/metrics/history/runs?from={begin}&project=shop").json["runs"]] == ["r1"]
         assert ask(server, f"/metrics/history/runs?from={begin}&project=other").json["runs"] == []
+
+
+def test_steps_and_runs_are_told_by_project(home: Path) -> None:
+    """The empty one is what belongs to none; the answer for one project is not that for another."""
+    begin = at(2025, 6, 2)
+    recorded(
+        home,
+        event("start", begin, "a", run="r1", labels={"project": "shop"}),
+        tool(begin + 1, run="r1"),
+        call(begin + 2, run="r1"),
+        call(begin + HOUR, run="r1", cost_micros=500_000),
+        event("start", begin + 3, "b", run="r2"),
+        tool(begin + 4, "b", run="r2"),
+        tool(begin + 5, "b", run="r2"),
+        call(begin + 6, "b", run="r2"),
+        call(begin + 7, "b", run="r2"),
+    )
+    expected = {
+        "": (None, [(3, 10_500), (0, 500_000)], ["r2", "r1"]),
+        "&project=shop": ("shop", [(1, 3_500), (0, 500_000)], ["r1"]),
+    }
+    expected |= {"&project=": ("", [(2, 7_000), (0, None)], ["r2"]), "&project=other": ("other", [(0, None), (0, None)], [])}
+    span = f"from={begin}&to={begin + 2 * HOUR}"
+    with serving(home) as server:
+        for filtered, (project, steps, runs) in expected.items():
+            told = ask(server, f"/metrics/history?{span}&step=hour{filtered}").json
+            assert told["project"] == project
+            assert [(each["executions"]["count"], each["usage"]["cost-micros"]) for each in told["slices"]] == steps, filtered
+            assert [each["id"] for each in ask(server, f"/metrics/history/runs?{span}{filtered}").json["runs"]] == runs, filtered
 
 
 def test_a_sum_is_rounded_once(home: Path) -> None:

@@ -5,3 +5,6 @@ becomes there, `blobs` how durations are kept, `schema` what the tables are, `up
 the hub knows of all that. Nothing here is needed to record or to show what happens now: where the database cannot be used, the
 rest goes on.
 """
+
+THE_BEGINNING = 1
+"""Since when a history knows all that happened, where it was made with its hub; else that is a time, in ms since the epoch."""

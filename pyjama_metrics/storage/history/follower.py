@@ -15,6 +15,7 @@ from pyjama_metrics import settings
 from pyjama_metrics.errors import HistoryUnusable, HubError, LockTimeout
 from pyjama_metrics.event_fields import Event
 from pyjama_metrics.storage import files, json
+from pyjama_metrics.storage.history import THE_BEGINNING
 from pyjama_metrics.storage.history.gathered import Batch, gather
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ _PAUSES = (0.1, 30.0)
 """Seconds until the next try where the database cannot be written: at first, and at most."""
 
 EVERYTHING = 2**62
-_THE_BEGINNING = 1
 
 
 class History:
@@ -56,7 +56,7 @@ class History:
         set_aside: where this process put a damaged database; None where it did not.
         is_kept: whether there is to be a history.
         begins_with_hub: this process made the first figures of this hub, so whatever was recorded is still there to be read.
-        is_left_to_others: this process is about to end, and leaves it alone unless much is waiting.
+        is_left_to_others: this process is about to end, and leaves it alone unless much is waiting or it made the hub.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float], ahead_ms: int) -> None:
@@ -116,7 +116,8 @@ class History:
 
     def _is_unknown(self, listed: Sequence[Segment]) -> bool:
         """Whether this process neither knows how far it is, nor has to."""
-        if self._offsets is not None or not self.is_left_to_others:
+        # Who makes the hub makes its history as well: nobody after it can say that nothing is missing.
+        if self._offsets is not None or not self.is_left_to_others or self.begins_with_hub:
             return False
         return sum(segment.size for segment in listed) < LEFT_BYTES
 
@@ -172,7 +173,7 @@ class History:
 
         bounds = Bounds(settings.history_days(), settings.history_bytes())
         now = int(self._clock() * 1000)
-        return Projector(self._folder, now, self._ahead, bounds, began=_THE_BEGINNING if self.begins_with_hub else now)
+        return Projector(self._folder, now, self._ahead, bounds, began=THE_BEGINNING if self.begins_with_hub else now)
 
     def _was_busy(self, error: HubError) -> bool:
         moment = time.monotonic()

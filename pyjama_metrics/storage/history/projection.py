@@ -118,6 +118,7 @@ class Projector:
                 connection.execute("DELETE FROM offsets")
                 _keep(connection, offsets)
                 upkeep.set_meta(connection, "unfinished", 1)
+                upkeep.set_meta(connection, "began", self._now)
                 connection.execute("COMMIT")
             finally:
                 connection.close()

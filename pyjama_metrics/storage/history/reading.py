@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.histogram import Histogram
-from pyjama_metrics.storage.history import schema
+from pyjama_metrics.storage.history import THE_BEGINNING, schema, upkeep
 from pyjama_metrics.storage.history.blobs import histogram_of
 from pyjama_metrics.storage.history.corrections_table import CorrectionRow, corrections_of
 from pyjama_metrics.storage.history.schema import SUMS as USAGE
@@ -198,10 +198,10 @@ class Reader:
         """How far each journal is in the database, in bytes."""
         return dict(self._connection.execute("SELECT journal, offset FROM offsets"))
 
-    def horizon(self) -> int:
-        """Before when everything is forgotten; 0 where nothing is yet."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'horizon'").fetchone()
-        return 0 if row is None else int(row[0])
+    def complete_from(self) -> int:
+        """From when on everything is known: the rest was forgotten, or is from before the history began; 0 where that is all."""
+        horizon, began = upkeep.meta(self._connection, "horizon"), upkeep.meta(self._connection, "began")
+        return max(horizon, 0 if began == THE_BEGINNING else began)
 
     def models(self, since: int, until: int) -> list[str]:
         """The models that were used in a span."""
@@ -269,8 +269,8 @@ class Reader:
         return self._connection.execute(f"{_RUNS} WHERE run = ?", (name,)).fetchall()
 
     def latest_runs(self, since: int, until: int, filters: dict[str, str], limit: int) -> list[tuple[Any, ...]]:
-        """The runs that were there in a span, the latest first; by agent, project or outcome if that is asked for."""
-        columns = {"agent": "who.text", "project": "what.text", "outcome": "outcome"}
+        """The runs that were there in a span, the latest first; by agent, project ("": of none) or outcome where asked for."""
+        columns = {"agent": "who.text", "project": "coalesce(what.text, '')", "outcome": "outcome"}
         more = "".join(f" AND {columns[key]} = ?" for key in filters)
         return self._connection.execute(
             f"{_RUNS} WHERE last_seen >= ? AND coalesce(started, last_seen) < ?{more}"

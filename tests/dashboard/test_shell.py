@@ -295,7 +295,7 @@ def test_a_failure_among_thousands_is_not_rounded(server: DashboardServer, page:
     [
         ([], "–", "", "No model was called since midnight"),
         ([None, None], "unpriced", "2 calls", "the cost of none is known: 2 calls unpriced: some-model"),
-        ([1.25, None], "$1.25", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
+        ([1.25, None], "$1.25+", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
         ([0.0], "$0.00", "", "$0.00 since midnight for 1 model call: $0.00 reported"),
         ([1.25, "priced"], "$1.26", "", "$1.26 since midnight for 2 model calls: $1.25 reported, $0.01 computed from prices"),
     ],

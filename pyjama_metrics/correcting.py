@@ -131,7 +131,9 @@ def _catch_up(hub: Hub, run: str) -> None:
 def _known(hub: Hub, run: str, agent: str | None) -> KnownRun:
     found = known_runs(hub.folder, run)
     if not found:
-        raise CorrectionRefused(run, "the history does not know it. 'pyjama-metrics report sessions' lists the runs it knows.")
+        raise CorrectionRefused(
+            run, "the history does not know it. 'pyjama-metrics report sessions --csv' lists the runs of thirty days."
+        )
     if agent is not None:
         found = [each for each in found if each.agent == agent]
         if not found:

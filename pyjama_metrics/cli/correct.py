@@ -21,7 +21,7 @@ again.
 
 EXAMPLES = """\
 examples:
-  pyjama-metrics correct my-agent-4711-19c2f.1 --output-tokens 1200 --reason "as the invoice says"
+  pyjama-metrics correct my-agent-4711-19c2f.1 --model claude-opus-4-8 --output-tokens 1200 --reason "see invoice"
   pyjama-metrics correct my-agent-4711-19c2f.1 --model claude-opus-4-8 --cost-usd 1.25 --reason invoice
 """
 

@@ -76,6 +76,7 @@ def _tell(screen: Screen, examination: Examination, now_ms: int) -> None:
         "writers": _journals,
         "lock": _lock,
         "losses": lambda found: f"{terminal.things(found['events'], 'event')} noted as lost" if found["events"] else "none noted",
+        "history": _history,
         "dashboards": _dashboards,
         "versions": lambda found: ", ".join(f"{name} {version or 'is missing'}" for name, version in found.items()),
     }
@@ -120,6 +121,16 @@ def _lock(facts: Facts) -> str:
     if facts["held-by"] is None:
         return "free"
     return f"held by process {facts['held-by']}" + (f": {facts['command']}" if facts["command"] else "")
+
+
+def _history(facts: Facts) -> str:
+    if not facts["exists"]:
+        return "none yet" if facts["kept"] else "none is kept (PYJAMA_HISTORY)"
+    from pyjama_metrics.report_files.wording import moment
+
+    known_from = facts["known-from"]
+    reach = "nothing in it yet" if known_from is None else f"since {moment(known_from, None):%Y-%m-%d %H:%M}"
+    return f"whole, {terminal.size(facts['bytes'])}, {reach}" + ("" if facts["kept"] else "; not kept any more (PYJAMA_HISTORY)")
 
 
 def _dashboards(found: list[Facts]) -> str:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pyjama_metrics import agreement, checks
+from pyjama_metrics import agreement, checks, history
 from pyjama_metrics.dashboard.addresses import health, url_of
-from pyjama_metrics.errors import HubError
+from pyjama_metrics.errors import HistoryUnusable, HubError
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
@@ -34,8 +34,8 @@ class Examination:
 
     Attributes:
         problems: what is wrong, errors first.
-        facts: by part (folder, snapshot, writers, lock, losses, dashboards, versions; agreement if that was looked for), ready
-            for JSON. A part that cannot be looked at says so under ``unreadable``.
+        facts: by part (folder, snapshot, writers, lock, losses, history, dashboards, versions; agreement if that was looked
+            for), ready for JSON. A part that cannot be looked at says so under ``unreadable``.
     """
 
     def __init__(self, hub: Hub, *, fix: bool, deep: bool = False) -> None:
@@ -131,6 +131,17 @@ def _losses(hub: Hub) -> Facts:
     return {"events": sum(noted.values()), "by-writer": noted}
 
 
+def _history(hub: Hub) -> Facts:
+    kept, path = hub.history.is_kept, hub.history.path
+    if not os.path.lexists(path):
+        return {"kept": kept, "exists": False}
+    wrong = hub.history.examine()
+    if wrong is not None:
+        raise HistoryUnusable(path, wrong)
+    size = sum(os.stat(part).st_size for part in (path, f"{path}-wal") if os.path.exists(part))
+    return {"kept": kept, "exists": True, "bytes": size, "known-from": history.known_from(folder=hub.folder)}
+
+
 def _dashboards(hub: Hub) -> list[Facts]:
     """Dashboards, of any hub, on the usual ports of this machine."""
     found = []
@@ -166,6 +177,7 @@ _PARTS: dict[str, Callable[[Hub], object]] = {
     "writers": _writers,
     "lock": _lock,
     "losses": _losses,
+    "history": _history,
     "dashboards": _dashboards,
     "versions": _versions,
 }

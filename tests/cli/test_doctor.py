@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -42,6 +43,28 @@ def test_a_healthy_hub_is_described_and_found_well(home: Path) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
     for expected in (str(home), "mode 0700", "whole, ", "1 agent, 1 tool", "1 alive", str(os.getpid()), "Nothing is wrong."):
         assert expected in answer.stdout
+
+
+def test_the_history_is_told_whole_how_large_and_since_when(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For people and for programs; one that is not there, not kept any more or broken is told as what it is."""
+    assert "history     none yet\n" in pyjama("doctor").stdout
+    assert diagnosis()["history"] == {"kept": True, "exists": False}
+    hour = (int(time.time()) // 3600 - 30) * 3600
+    record_tool_execution("t", "a", "ok", 1.0, time_ms=(hour + 1234) * 1000)
+    assert flush(10)
+    close()
+    assert Hub(str(home)).catch_up(10)
+    found = diagnosis()["history"]
+    assert (found["kept"], found["exists"], found["known-from"]) == (True, True, hour * 1000)
+    assert found["bytes"] == sum(part.stat().st_size for part in (home / "history.db", home / "history.db-wal") if part.exists())
+    since = f"since {time.strftime('%Y-%m-%d %H:%M', time.localtime(hour))}"
+    assert re.search(rf"^history     whole, [0-9.]+ KiB, {since}$", pyjama("doctor").stdout, re.MULTILINE)
+    monkeypatch.setenv("PYJAMA_HISTORY", "0")
+    assert f"{since}; not kept any more (PYJAMA_HISTORY)\n" in pyjama("doctor").stdout
+    monkeypatch.delenv("PYJAMA_HISTORY")
+    (home / "history.db").write_bytes(b"no database" * 1000)
+    assert "history     cannot be looked at: " in pyjama("doctor").stdout
+    assert "file is not a database" in diagnosis()["history"]["unreadable"]
 
 
 def test_looking_creates_nothing(home: Path) -> None:

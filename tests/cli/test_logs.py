@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pyjama_metrics import clear_metrics, flush, record_agent_activity, record_agent_start, record_error
+from pyjama_metrics import (
+    clear_metrics,
+    correct_run,
+    flush,
+    record_agent_activity,
+    record_agent_start,
+    record_error,
+    record_llm_usage,
+)
 from pyjama_metrics.cli.logs import Seen, follow
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.recorder import close
@@ -78,6 +86,15 @@ def test_messages_are_shown() -> None:
     record_error("a", "two\nlines")
     assert flush(10)
     assert "two\\nlines" in pyjama("logs").stdout
+
+
+def test_a_correction_says_that_it_is_one() -> None:
+    """Before its reason, which need not say so."""
+    run = record_agent_start("a")
+    record_llm_usage("a", "m", 100, 10)
+    assert flush(10)
+    correct_run(run, "as the invoice says", output_tokens=20)
+    assert pyjama("logs", "-n", "1").stdout.split()[1:] == ["a", "correction", "✓", "ok", "as", "the", "invoice", "says"]
 
 
 def test_following_prints_each_entry_once_as_it_comes() -> None:

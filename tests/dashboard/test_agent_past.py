@@ -80,17 +80,17 @@ def test_the_page_of_an_agent_has_its_days_and_its_runs(home: Path, page: Page) 
     recorded(home, run_of("a", "r1", 20), run_of("a", "r2", 5, outcome="failed"), run_of("a", "r3", 5), run_of("b", "r4", 5))
     with serving(home) as server:
         opened(page, server, "a")
-        see(page.locator("#agent-past .sum"), "$0.75")
-        assert said(page, ".sum") == "$0.75 6 model calls, 6,000 tokens"
+        see(page.locator("#agent-past .sum"), "$0.75+")
+        assert said(page, ".sum") == "$0.75+ 6 model calls, 6,000 tokens"
         assert said(page, "#past-parts") == "$0.75 reported; 3 calls unpriced: m"
         assert page.locator("#past-days > span").count() == 30
         assert page.locator("#past-days > span:has(.reported)").count() == 2
         assert "$0.75 in all" in (page.locator("#past-days").get_attribute("aria-label") or "")
-        took = ["10:00", "2", "1", "$0.25"]
+        took = ["10:00", "2", "1", "$0.25+"]
         assert sorted(runs(page)) == sorted([["completed", *took], ["failed", *took], ["completed", *took]])
         page.locator("#agent-past summary").click()
         days = page.locator("#agent-past details tbody tr")
-        assert [text.split("\t")[1:] for text in days.all_inner_texts()] == [["4", "4", "$0.50"], ["2", "2", "$0.25"]]
+        assert [text.split("\t")[1:] for text in days.all_inner_texts()] == [["4", "4", "$0.50+"], ["2", "2", "$0.25+"]]
 
 
 def test_a_run_of_the_past_is_told_in_full(home: Path, page: Page) -> None:
@@ -180,5 +180,5 @@ def test_the_run_that_is_open_is_not_over(home: Path, page: Page) -> None:
     with serving(home) as server:
         opened(page, server, "a")
         see(page.locator("#past-runs"), "not over")
-        assert runs(page) == [["not over", "–", "2", "1", "$0.25"]]
+        assert runs(page) == [["not over", "–", "2", "1", "$0.25+"]]
         assert json.loads(ask(server, "/metrics/history/run?id=r1").body)["duration-ms"] is None

@@ -79,7 +79,7 @@ def test_what_yesterday_cost_by_whom_in_which_phase_and_how_sure_that_is(server:
     see(page.locator(".cost .sum"), "today, for 1 model call")
     choose(panel, "Yesterday")
     see(page.locator(".cost .sum"), "yesterday, for 3 model calls")
-    assert said(page, ".sum .figure") == "$0.50"
+    assert said(page, ".sum .figure") == "$0.50+"
     assert page.locator(".cost .sum .figure").get_attribute("title") == (
         "$0.5035 for 3 model calls: $0.50 reported, $0.0035 computed from prices; 1 call unpriced: no-such-model"
     )
@@ -98,7 +98,26 @@ def test_what_yesterday_cost_by_whom_in_which_phase_and_how_sure_that_is(server:
     see(page.locator(".cost .sum"), "the last 7 days, for 5 model calls")
     choose(panel, "Day")
     see(page.locator(".cost thead"), "Day")
-    assert [cells[0] for cells in rows(page).values()] == ["$0.0035", "$0.50", "–", "$0.0035", "–", "–", "–"]
+    assert [cells[0] for cells in rows(page).values()] == ["$0.0035", "$0.50+", "–", "$0.0035", "–", "–", "–"]
+
+
+def test_what_is_estimated_and_what_is_at_least_that_has_its_mark(server: DashboardServer, page: Page) -> None:
+    """The sum, the rows, and what a screen reader hears: ~ before an estimate, + behind what lacks calls without a price."""
+    record_llm_usage("worker", "gpt-4o", prompt=4000, answer=400, estimate=True)
+    called(0, "worker", "no-such-model")
+    called(0, "other")
+    in_history(server, 3)
+    opened(page, server)
+    see(page.locator(".cost .sum"), "today, for 3 model calls")
+    assert said(page, ".sum") == "~$0.0075+ today, for 3 model calls, ~3,350 tokens"
+    # Estimated are 1,000 tokens at $2.50 and 150 at $10 for a million.
+    assert rows(page) == {"worker": ["~$0.0040+", "53.3 %", "2", "~2,250"], "other": ["$0.0035", "46.7 %", "1", "1,100"]}
+    assert page.locator("#cost-said").inner_text() == (
+        "Cost today, by agent: ~$0.0075+; $0.0075 computed from prices; 1 call unpriced: no-such-model; 1,150 tokens estimated."
+    )
+    assert page.locator(".cost .sum .figure").get_attribute("title") == (
+        "$0.0075 for 3 model calls: $0.0075 computed from prices; 1 call unpriced: no-such-model; 1,150 tokens estimated"
+    )
 
 
 def test_calls_without_a_price_say_what_to_do(server: DashboardServer, page: Page) -> None:

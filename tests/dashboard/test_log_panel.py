@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyjama_metrics import flush
+from pyjama_metrics.correcting import correct_run
 from pyjama_metrics.dashboard.server import DashboardServer
 from pyjama_metrics.recorder import (
     record_agent_activity,
@@ -17,6 +19,7 @@ from pyjama_metrics.recorder import (
     record_agent_start,
     record_agent_waiting,
     record_error,
+    record_llm_usage,
     record_tool_execution,
 )
 from tests.dashboard.looking import open_page, see
@@ -102,6 +105,22 @@ def test_each_event_has_its_shape_and_its_word(server: DashboardServer, page: Pa
         ["running", "started"],
     ]
     see(page.locator("#log .message"), "permission to write")
+
+
+def test_a_correction_says_that_it_is_one(server: DashboardServer, page: Page) -> None:
+    """Before its reason, which need not say so; and it is found by that word."""
+    run = record_agent_start("worker")
+    record_llm_usage("worker", "m", 100, 10)
+    logged("grep")
+    assert flush(10)
+    correct_run(run, "as the invoice says", output_tokens=20)
+    open_log(page, server, 3)
+    messages = page.locator("#log .message")
+    assert messages.all_inner_texts() == ["corrected: as the invoice says", "", ""]
+    page.get_by_label("Search the log").fill("corrected: as")
+    wait_until(lambda: messages.all_inner_texts() == ["corrected: as the invoice says"], what="the correction alone")
+    page.goto(f"{server.url}/#/agents/worker")
+    see(page.locator("#agent-log li").first, "corrected: as the invoice says")
 
 
 def test_the_log_pauses_and_follows(server: DashboardServer, page: Page) -> None:

@@ -254,7 +254,7 @@ def test_no_figure_of_a_tile_is_cut_off(server: DashboardServer, page: Page) -> 
     record_llm_usage("worker", "small", 100)
     wait_until(lambda: (ask(server, "/api/data").json["today"] or {}).get("requests") == 2, what="the calls")
     open_page(page, server)
-    wait_until(lambda: tile(page, "cost").inner_text() == "$1,129", what="the cost")
+    wait_until(lambda: tile(page, "cost").inner_text() == "$1,129+", what="the cost")
     cut = "texts => texts.filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent)"
     for width in (360, 640, 1024, 1100, 1280, 1800, 2560):
         page.set_viewport_size({"width": width, "height": 800})
@@ -295,7 +295,7 @@ def test_a_failure_among_thousands_is_not_rounded(server: DashboardServer, page:
     [
         ([], "–", "", "No model was called since midnight"),
         ([None, None], "unpriced", "2 calls", "the cost of none is known: 2 calls unpriced: some-model"),
-        ([1.25, None], "$1.25", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
+        ([1.25, None], "$1.25+", "+ 1 unpriced", "for 2 model calls: $1.25 reported; 1 call unpriced: some-model"),
         ([0.0], "$0.00", "", "$0.00 since midnight for 1 model call: $0.00 reported"),
         ([1.25, "priced"], "$1.26", "", "$1.26 since midnight for 2 model calls: $1.25 reported, $0.01 computed from prices"),
     ],

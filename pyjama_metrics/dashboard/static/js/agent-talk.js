@@ -1,8 +1,8 @@
 // The errors and the log of an agent, the newest first.
 
-import { fill, showState } from "./fields.js";
+import { fill, showState, writeText } from "./fields.js";
 import * as format from "./format.js";
-import { kindOf, wordOf } from "./log-words.js";
+import { kindOf, messageOf, wordOf } from "./log-words.js";
 import { Rows } from "./rows.js";
 
 const errors = new Rows(document.querySelector("#errors"), document.querySelector("#error-row"));
@@ -43,6 +43,7 @@ export function showAgentLog(detail) {
   log.show(newestFirst, ({ entry, place }) => entry.id ?? `${place} ${entry.timestamp}`, (row, { entry }) => {
     fill(row, entry);
     row.querySelector("[data-what]").textContent = wordOf(entry);
+    writeText(row.querySelector("[data-message]"), messageOf(entry));
     showState(row, kindOf(entry));
   });
   logTotal.textContent = entries.length ? `latest ${format.count(entries.length)}` : "";

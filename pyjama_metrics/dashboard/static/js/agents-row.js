@@ -1,7 +1,7 @@
 // One agent in the table: what it does, since when, and how well.
 
 import { elapsedOf } from "./agents-order.js";
-import { costMark, costParts } from "./cost-words.js";
+import { costParts, costWords } from "./cost-words.js";
 import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
@@ -59,11 +59,11 @@ export function whatNow(agent) {
   return agent.status === "failed" ? (agent["last-error"] ?? "") : "";
 }
 
-/** Write a cost, "unpriced" where models were called and no price is known, or a dash where none was called. */
+/** Write a cost as far as it is known; how sure it is stands in its tooltip. */
 export function writeCost(element, view) {
   const cost = view["cost-micros"] ?? null;
   const requests = view.requests ?? 0;
-  write(element, cost === null && requests > 0 ? "unpriced" : costMark(view) + format.money(cost));
+  write(element, costWords(view));
   element.toggleAttribute("data-unpriced", cost === null);
   const exact = cost === null ? "" : `${format.exactMoney(cost)} for `;
   const title = requests > 0 ? `${exact}${format.many(requests, "model call")}: ${costParts(view)}` : "";

@@ -1,6 +1,6 @@
 // How sure a cost is, in words: what was reported, what was computed from prices, and what nobody knows.
 
-import { count, exactMoney, many, text } from "./format.js";
+import { count, exactMoney, many, money, text } from "./format.js";
 
 const NAMED = 5;
 
@@ -12,6 +12,13 @@ export function tokensMark(view) {
 /** The mark before a cost that was computed, and from tokens of which some are an estimate. */
 export function costMark(view) {
   return (view["computed-micros"] ?? null) === null ? "" : tokensMark(view);
+}
+
+/** A cost with its marks: "+" behind it where calls without a price are still to be added; "unpriced" where models were called and no price is known, or a dash where none was called. */
+export function costWords(view) {
+  const cost = view["cost-micros"] ?? null;
+  if (cost === null) return (view.requests ?? 0) > 0 ? "unpriced" : money(null);
+  return costMark(view) + money(cost) + ((view["unpriced-requests"] ?? 0) > 0 ? "+" : "");
 }
 
 /** How many tokens are an estimate, in words; "" where none is. */

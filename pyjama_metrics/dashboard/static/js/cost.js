@@ -3,7 +3,7 @@
 import { writeCost } from "./agents-row.js";
 import { keepChoice, NAMES, spanOf, storedChoice, timeZone } from "./cost-days.js";
 import { showFew, showRows } from "./cost-rows.js";
-import { costParts } from "./cost-words.js";
+import { costParts, costWords } from "./cost-words.js";
 import { fill, write } from "./fields.js";
 import { count, exactMoney, many, money, text } from "./format.js";
 import { loadStyles } from "./loading.js";
@@ -112,7 +112,7 @@ function show(breakdown) {
     showRows(breakdown);
     showKnown(breakdown);
   }
-  if (isNew) write(said, isEmpty ? "" : `Cost ${inWords()}, by ${choice.by}: ${usage["cost-micros"] === null ? "unpriced" : money(usage["cost-micros"])}; ${costParts(usage)}.`);
+  if (isNew) write(said, isEmpty ? "" : `Cost ${inWords()}, by ${choice.by}: ${costWords(usage)}; ${costParts(usage)}.`);
   isNew = false;
 }
 

@@ -1,6 +1,6 @@
 // Which entries of the log are shown: by agent, tool, kind and text.
 
-import { kindOf, wordOf } from "./log-words.js";
+import { kindOf, messageOf, wordOf } from "./log-words.js";
 
 const MOST_OFFERED = 300;
 
@@ -25,5 +25,5 @@ export function occurring(entries) {
 }
 
 function textsOf(entry) {
-  return [entry["agent-id"], entry.tool, entry.status, entry.event, entry.message, entry.run, wordOf(entry)].filter(Boolean);
+  return [entry["agent-id"], entry.tool, entry.status, entry.event, messageOf(entry), entry.run, wordOf(entry)].filter(Boolean);
 }

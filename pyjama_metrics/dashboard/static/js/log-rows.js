@@ -1,8 +1,8 @@
 // The rows of the log. New ones are made a few per frame, from those that went out of sight, so that no storm holds the page up.
 
-import { fill, light, showState, write } from "./fields.js";
+import { fill, light, showState, write, writeText } from "./fields.js";
 import { idOf } from "./log-entries.js";
-import { kindOf, wordOf } from "./log-words.js";
+import { kindOf, messageOf, wordOf } from "./log-words.js";
 import { agentHref } from "./route.js";
 
 const MOST_PER_FRAME = 40;
@@ -64,6 +64,7 @@ export class LogRows {
     fill(row, entry);
     showState(row, kindOf(entry));
     write(row.querySelector("[data-word]"), wordOf(entry));
+    writeText(row.querySelector("[data-message]"), messageOf(entry));
     const link = row.querySelector("a");
     link.href = agentHref(entry["agent-id"]);
     if (entry["agent-id"] === "") link.firstElementChild.textContent = "(no name)";

@@ -28,6 +28,12 @@ export function wordOf(entry) {
   return status.length > LONGEST ? `${status.slice(0, LONGEST)}…` : status;
 }
 
+/** What was said of it. A correction comes with its reason alone, which does not say that something was corrected. */
+export function messageOf(entry) {
+  const message = entry.message ?? "";
+  return entry.event === "correction" ? ["corrected", message].filter(Boolean).join(": ") : message;
+}
+
 /** The kind of what happened. */
 export function kindOf(entry) {
   if (Object.hasOwn(EVENTS, entry.event ?? "")) return EVENTS[entry.event].kind;

@@ -1,6 +1,6 @@
 // The tiles: figures that one sees from across the room. What they are out of is beneath them, and in full in their tips.
 
-import { costMark, costParts, estimatedWords } from "./cost-words.js";
+import { costParts, costWords, estimatedWords } from "./cost-words.js";
 import { fill, write, writePlain, writeShort, writeTokens } from "./fields.js";
 import * as format from "./format.js";
 import { many } from "./format.js";
@@ -71,8 +71,7 @@ function showCost(tile, today, requests, calls) {
   const unpriced = today["unpriced-requests"] ?? 0;
   const isUnknown = requests > 0 && micros === null;
   const exact = format.exactMoney(micros);
-  if (isUnknown) writeShort(tile.figure, "unpriced", "");
-  else writeShort(tile.figure, costMark(today) + format.money(micros), exact);
+  writeShort(tile.figure, costWords(today), exact);
   tile.place.toggleAttribute("data-none", isUnknown || micros === null);
   writeNote(tile, isUnknown ? `${format.compact(requests)} ${requests === 1 ? "call" : "calls"}` : unpriced > 0 ? `+ ${format.compact(unpriced)} unpriced` : "");
   if (requests === 0) writeTip(tile, "No model was called since midnight.");

@@ -196,7 +196,8 @@ def _set_aside(hub: Hub) -> Iterator[Finding]:
 
 
 def _modes(hub: Hub) -> Iterator[Finding]:
-    for path in (hub.snapshot_path, hub.snapshot_path + ".prev", os.path.join(hub.folder, names.REQUESTS)):
+    kept = (hub.snapshot_path, hub.snapshot_path + ".prev", os.path.join(hub.folder, names.REQUESTS))
+    for path in (*kept, *(hub.history.path + suffix for suffix in ("", "-wal", "-shm"))):
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
         except FileNotFoundError:

@@ -103,12 +103,15 @@ def _corrected(hub: Hub, run: str, reason: str, agent: str | None, model: str | 
     model = _model(run, known, model)
     rows = [row for row in known.rows if row.model == model]
     change = differences(rows, told, model, known.last_seen)
+    after = total_of([*rows, *change])
+    if not after["requests"] and any(after.values()):
+        raise CorrectionRefused(run, "calls that were none have no tokens and no cost. Say how many there were.")
     if len(change) > MAX_ROWS:
         raise CorrectionRefused(run, f"its calls are in {len(change):,} rows of the history; {MAX_ROWS:,} are the most.")
     if change:
         _record(known.agent, run, reason, change)
         _catch_up(hub, run)
-    return Correction(run, known.agent, model, reason, total_of(rows), total_of([*rows, *change]))
+    return Correction(run, known.agent, model, reason, total_of(rows), after)
 
 
 def _told(run: str, values: Mapping[str, int | None]) -> dict[str, int]:

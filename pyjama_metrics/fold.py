@@ -44,6 +44,7 @@ from pyjama_metrics.state import (
     new_tool_tally,
     new_usage,
 )
+from pyjama_metrics.state_fields import LARGEST
 from pyjama_metrics.statuses import end_order, settle
 from pyjama_metrics.usages import REPORTED, Charge, Request, amounts_of, charge_of, figures_of, join, owner_of, request_id_of
 
@@ -528,9 +529,9 @@ def _add_usage(usage: Usage, amounts: Sequence[int], is_reported: bool) -> None:
     sums = cast(dict[str, int], usage)
     for column, amount in zip(ledger_rows.COLUMNS, amounts, strict=True):
         if amount:
-            sums[column] = max(0, sums[column] + amount)
+            sums[column] = min(LARGEST, max(0, sums[column] + amount))
     if is_reported:
-        sums["priced-requests"] = max(0, sums["priced-requests"] + amounts[ledger_rows.REQUESTS])
+        sums["priced-requests"] = min(LARGEST, max(0, sums["priced-requests"] + amounts[ledger_rows.REQUESTS]))
 
 
 def _or_never(time: int | None) -> int:

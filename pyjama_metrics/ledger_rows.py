@@ -76,8 +76,9 @@ def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
     if row is None:
         row = ledger[text] = [0] * len(COLUMNS)
     least = -LARGEST if key.is_correction else 0
-    # Of an agent that left the file and came back the row may not have what is taken away.
-    row[:] = [max(least, before + amount) for before, amount in zip(row, amounts, strict=True)]
+    # Of an agent that left the file and came back the row may not have what is taken away. What is more than all that JSON's
+    # readers count exactly is no count of tokens, and must not make the file one that nobody reads.
+    row[:] = [min(LARGEST, max(least, before + amount)) for before, amount in zip(row, amounts, strict=True)]
     if not any(row):
         del ledger[text]
 

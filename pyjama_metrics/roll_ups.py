@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from pyjama_metrics import ledger_rows
 from pyjama_metrics.ledger_rows import Ledger, RowKey
-from pyjama_metrics.state_fields import count, lists
+from pyjama_metrics.state_fields import LARGEST, count, lists
 
 MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
@@ -79,11 +79,11 @@ def add_executions(target: Slice, kind: str, executions: int) -> None:
 def add_requests(target: Slice, key: RowKey, amounts: Sequence[int], *, is_reported: bool) -> None:
     """Add model calls, by the ``amounts`` of their row; less than nothing where they are charged elsewhere now."""
     requests = amounts[ledger_rows.REQUESTS]
-    target["requests"] = max(0, target["requests"] + requests)
-    target["tokens"] = max(0, target["tokens"] + sum(amounts[ledger_rows.ALL_TOKENS]))
+    target["requests"] = min(LARGEST, max(0, target["requests"] + requests))
+    target["tokens"] = min(LARGEST, max(0, target["tokens"] + sum(amounts[ledger_rows.ALL_TOKENS])))
     if is_reported:
         target["priced-requests"] = max(0, target["priced-requests"] + requests)
-        target["cost-micros"] = max(0, target["cost-micros"] + amounts[ledger_rows.REPORTED_MICROS])
+        target["cost-micros"] = min(LARGEST, max(0, target["cost-micros"] + amounts[ledger_rows.REPORTED_MICROS]))
     ledger_rows.add(target["ledger"], key, amounts)
 
 

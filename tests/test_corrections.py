@@ -355,3 +355,27 @@ def test_a_call_that_is_told_again_after_a_clear_is_no_difference(home: Path) ->
     (home / "metrics.json").write_text(json.dumps(state))
     retold(home, "w-2-a", time=now_ms())
     assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
+
+
+def test_calls_that_were_none_have_no_cost(home: Path) -> None:
+    """Nobody would see it; a run may be corrected to nothing at all."""
+    recorded(home)
+    with pytest.raises(CorrectionRefused, match="calls that were none"):
+        correct_run(RUN, "r", requests=0, cost_usd=0.001)
+    nothing = dict.fromkeys(("input_tokens", "output_tokens", "requests"), 0)
+    correct_run(RUN, "never happened", **nothing)  # type: ignore[arg-type]
+    assert usage_of(RUN) == (0, 0, 0, None)
+    assert [each for each in agreement.compare(Hub(str(home))) if each.differences] == []
+
+
+@pytest.mark.parametrize("lines_of", [1, 2, 20])
+def test_sums_that_are_no_counts_any_more_stay_readable(home: Path, lines_of: int) -> None:
+    """A stranger's corrections, each within its bounds, add up to more than anybody can read: the file is not lost for it."""
+    time = now_ms()
+    row = [time, 0, "computed", MODEL, None, None, [2**53] * 8]
+    body = {"event": "correction", "time": time, "agent": "a", "run": RUN, "reason": "r", "rows": [row] * 1000}
+    recorded(home, *(body for _ in range(lines_of)), event("llm", time, run=RUN, model="m", input_tokens=5))
+    state = Hub(str(home)).read(thorough=True)
+    assert (state["tokens"]["input-tokens"], state["models"]["m"]["input-tokens"]) == (2**53, 5)
+    assert list(home.glob("*.corrupt-*")) == []
+    assert usage_of(RUN)[0] == 2**53 + 4

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from pyjama_metrics import histogram
+from pyjama_metrics import histogram, history
 from pyjama_metrics.checks import check
+from pyjama_metrics.errors import HistoryUnusable
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage.history import blobs, follower, schema, upkeep
 from pyjama_metrics.storage.history.upkeep import Bounds
@@ -415,3 +416,36 @@ def test_a_migration_that_dies_half_way_is_done_again(home: Path, monkeypatch: p
     schema.open_to_write(str(home)).close()
     assert rows(home, "SELECT name FROM migrations ORDER BY name") == [("begin",), ("second",)]
     assert executions(home)[0] == 1
+
+
+def test_a_pipe_in_its_place_is_told_at_once(home: Path) -> None:
+    """SQLite would wait for somebody to write into it; the figures go on."""
+    home.mkdir(mode=0o700)
+    os.mkfifo(home / "history.db")
+    leave_journal(home, "w-1-a", tool(now_ms()))
+    hub = Hub(str(home))
+    assert not hub.catch_up(5.0)
+    assert "it is no file" in str(hub.history.trouble)
+    with pytest.raises(HistoryUnusable, match="it is no file"):
+        history.whole(0, NOW)
+    assert counted(home) == 1
+
+
+def test_a_database_that_others_may_read_is_told_and_mended(home: Path) -> None:
+    """It has names of projects and errors in it."""
+    leave_journal(home, "w-1-a", tool(now_ms()))
+    hub = caught_up(home)
+    (home / "history.db").chmod(0o644)
+    assert [problem.where for problem in check(hub) if problem.kind == "file-mode"] == [str(home / "history.db")]
+    check(hub, fix=True)
+    assert stat.S_IMODE((home / "history.db").stat().st_mode) == 0o600
+
+
+def test_more_tokens_than_can_be_counted_leave_both_readable(home: Path) -> None:
+    """Each call is within its bounds, and their sum is not."""
+    calls = [llm(NOW, None, input_tokens=10**12) for _ in range(10_000)]
+    leave_journal(home, "w-1-a", *calls, llm(NOW, None, model="other", input_tokens=7))
+    hub = caught_up(home, hub_at(home, NOW))
+    state = hub.read(thorough=True)
+    assert (state["tokens"]["input-tokens"], state["models"]["other"]["input-tokens"]) == (2**53, 7)
+    assert list(home.glob("*.corrupt-*")) == []

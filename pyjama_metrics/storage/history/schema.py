@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from contextlib import suppress
 from urllib.parse import quote
@@ -169,6 +170,8 @@ def _stands_still(path: str) -> bool:
 
 
 def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise sqlite3.OperationalError("it is no file")  # SQLite would wait for ever to open a pipe
     place = f"file:{quote(os.fsencode(path))}?mode={mode}"
     connection = sqlite3.connect(place, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     connection.create_function("merged", 2, merged, deterministic=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyjama_metrics.corrections import Row, total_of
 from pyjama_metrics.histogram import LARGEST_SUM_US
+from pyjama_metrics.state_fields import LARGEST
 from pyjama_metrics.storage.history.blobs import NS, buckets_of, packed
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
 from pyjama_metrics.storage.history.schema import ALL, ALL_BY_HOUR, HOUR_MS, MINUTE_MS, QUARTER_MS, SUMS
@@ -28,7 +29,9 @@ ADD_TALLY = f"""DO UPDATE SET success = success + excluded.success, error = erro
     buckets = merged(buckets, excluded.buckets)"""
 """How a row of executions is added to the one that is there."""
 
-_ADD_SUMS = "DO UPDATE SET " + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
+_ADD_SUMS = "DO UPDATE SET " + ", ".join(
+    f"{name} = max({-LARGEST}, min({LARGEST}, {name} + excluded.{name}))" for name in SUMS.split(", ")
+)
 _USAGE_KEY = ("begin", "run", "agent", "model", "phase", "tool", "band", "kind")
 _TOTALS_KEY = ("begin", "agent", "model", "band", "kind")
 
@@ -190,7 +193,8 @@ class Usages:
         """Keep what a correction added, by model, with its reason."""
         for model in dict.fromkeys(row.model for row in rows):
             amounts = total_of([row for row in rows if row.model == model]).values()
-            self._corrections.append((time, run.number, self._names.number(model), reason, *amounts))
+            bounded = [max(-LARGEST, min(LARGEST, amount)) for amount in amounts]
+            self._corrections.append((time, run.number, self._names.number(model), reason, *bounded))
 
     def save(self) -> None:
         """Write what was added. Makes runs and names, so these are saved after it."""
@@ -212,7 +216,7 @@ class Usages:
         marks = ",".join("?" * (len(key) + 8))
         self._connection.executemany(
             f"INSERT INTO {table} ({', '.join(key)}, {SUMS}) VALUES ({marks}) ON CONFLICT {_ADD_SUMS}",
-            [(*at, *sums) for at, sums in rows.items()],
+            [(*at, *(max(-LARGEST, min(LARGEST, amount)) for amount in sums)) for at, sums in rows.items()],
         )
         emptied = [at for at, sums in rows.items() if sums[0] < 0]
         if emptied:

@@ -253,6 +253,10 @@ def serve_past(app: Flask, live: Live) -> None:
     def breakdown() -> Response:
         return told(past_answers.breakdown(request.args.get, live.now_ms(), folder))
 
+    @app.get("/metrics/history/export")
+    def export() -> Response:
+        return told(past_answers.export(request.args.get, live.now_ms(), folder))
+
     @app.get("/metrics/history/runs")
     def past_runs() -> Response:
         return told(past_answers.runs(request.args.get, live.now_ms(), folder))

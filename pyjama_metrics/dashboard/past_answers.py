@@ -6,11 +6,12 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from pyjama_metrics import history
+from pyjama_metrics import history, reports, settings
 from pyjama_metrics.dashboard import past_views, questions
 from pyjama_metrics.dashboard.questions import Argument, Zone
 from pyjama_metrics.dashboard.spans import BadSpan
 from pyjama_metrics.pricing import Overrides
+from pyjama_metrics.report_files import plain
 from pyjama_metrics.time_steps import Step, boundaries, day_of
 
 
@@ -132,6 +133,31 @@ def run(name: str, argument: Argument, folder: str) -> Question:
         return None if found is None else past_views.run_view(found)
 
     return Question((name, agent), ask)
+
+
+def export(argument: Argument, now_ms: int, folder: str) -> Question:
+    """All that the history says about a span, in the form of ``pyjama-metrics export``. Raises BadSpan."""
+    zone = questions.zone_of(argument)
+    begin, end = questions.past_span_of(argument, now_ms, zone)
+    told, agent, project = questions.week_begins_of(argument), argument("agent"), argument("project")
+    week_begins = settings.week_begins() if told is None else told
+    refuse_many(begin, end, "day", zone)
+
+    def ask(overrides: Overrides) -> dict[str, Any]:
+        found = reports.export_report(
+            begin,
+            end,
+            made=now_ms,
+            zone=zone.rules,
+            week_begins=week_begins,
+            agent=agent,
+            project=project,
+            folder=folder,
+            overrides=overrides,
+        )
+        return plain.export(found)
+
+    return Question((begin, end, agent, project, zone.name, week_begins), ask)
 
 
 def refuse_many(begin: int, end: int, step: Step, zone: Zone) -> None:

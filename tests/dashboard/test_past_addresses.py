@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from pyjama_metrics.dashboard.questions import DIMENSIONS
 from pyjama_metrics.dashboard.server import DashboardServer
+from tests.cli.commands import pyjama
 from tests.dashboard.serving import ask, serving
 from tests.dashboard.test_addresses import STRANGE_NAMES
 from tests.histories import caught_up, database
@@ -327,3 +329,19 @@ def test_nobody_asks_a_hub_that_is_not_there(home: Path) -> None:
     with serving(home) as server:
         assert ask(server, "/metrics/history/runs?from=0").refusal == 503
     assert not (home / "history.db").exists()
+
+
+def test_the_export_is_that_of_the_command(home: Path) -> None:
+    """The same document for the same span, however one asks; filters and spans that are none as everywhere."""
+    begin = at(2025, 6, 2, 9)
+    start = event("start", begin, "a", run="w-1-a.1", labels={"project": "shop"})
+    recorded(home, start, call(begin, run="w-1-a.1"), call(begin, "b", "no-such-model"), tool(begin))
+    command = pyjama("export", "--from", "2025-06-02", "--to", "2025-06-03", "--timezone", "Europe/Berlin")
+    with serving(home) as server:
+        address = "/metrics/history/export?from=2025-06-02&to=2025-06-04&timezone=Europe/Berlin"
+        told = ask(server, address).json
+        assert told | {"made": 0} == json.loads(command.stdout) | {"made": 0}
+        assert figures(told["total"]["usage"]) == (2, None, 3500, 3500, 1, ["no-such-model"])
+        assert ask(server, f"{address}&project=shop").json["total"]["usage"]["requests"] == 1
+        assert ask(server, "/metrics/history/export?from=2025-06-04&to=2025-06-02").status == 400
+        assert ask(server, "/metrics/history/export?from=1970-01-01&to=2025-06-02").status == 400

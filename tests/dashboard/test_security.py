@@ -30,6 +30,7 @@ STYLE = Assets().url("base.css")
 PAST = [
     "/metrics/history?from=0",
     "/metrics/history/breakdown?from=0",
+    "/metrics/history/export?from=2026-11-01",
     "/metrics/history/runs?from=0",
     "/metrics/history/run?id=a",
 ]

@@ -144,7 +144,8 @@ class Hub:
     def _fold(self, held: HeldLock, doubt: int, max_bytes: int) -> FoldReport:
         state, exists = self._load(doubt)
         _set_back(state, self._now())
-        self.history.begins_with_hub |= not exists and state["generation"] == 0
+        if not exists and state["generation"] == 0:
+            self.history.begin_with_hub()
         start = {name: dict(at) for name, at in state["journals"].items()}
         listed = segments.listing(self.folder)
         folded, caught_up = self._add_new(state, listed, max_bytes)

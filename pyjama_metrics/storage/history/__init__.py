@@ -8,3 +8,6 @@ rest goes on.
 
 THE_BEGINNING = 1
 """Since when a history knows all that happened, where it was made with its hub; else that is a time, in ms since the epoch."""
+
+BEGINS = "history.begins"
+"""A note beside the database that is to be made: it will know all that was recorded in this hub."""

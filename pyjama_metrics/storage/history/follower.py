@@ -9,13 +9,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pyjama_metrics import settings
 from pyjama_metrics.errors import HistoryUnusable, HubError, LockTimeout
 from pyjama_metrics.event_fields import Event
 from pyjama_metrics.storage import files, json
-from pyjama_metrics.storage.history import THE_BEGINNING
+from pyjama_metrics.storage.history import BEGINS
 from pyjama_metrics.storage.history.gathered import Batch, gather
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class History:
         trouble: why the last try to bring it up to date failed; None where it did not.
         set_aside: where this process put a damaged database; None where it did not.
         is_kept: whether there is to be a history.
-        begins_with_hub: this process made the first figures of this hub, so whatever was recorded is still there to be read.
-        is_left_to_others: this process is about to end, and leaves it alone unless much is waiting or it made the hub.
+        is_left_to_others: this process is about to end, and leaves it alone unless much is waiting.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float], ahead_ms: int) -> None:
@@ -69,7 +69,6 @@ class History:
         self.set_aside: str | None = None
         self.is_kept = settings.keeps_history()
         self.is_left_to_others = False
-        self.begins_with_hub = False
         self._folder, self._clock, self._ahead = folder, clock, ahead_ms
         self._offsets: Offsets | None = None
         self._torn: dict[str, int] = {}
@@ -85,6 +84,15 @@ class History:
     def path(self) -> str:
         """The database."""
         return os.path.join(self._folder, NAME)
+
+    def begin_with_hub(self) -> None:
+        """The first figures of this hub are being made, so whatever was recorded is still in its journals. A note of that is left
+        for whoever makes the database, which a process that is about to end does not.
+        """
+        if self.is_kept:
+            with suppress(OSError):  # the folder cannot be written, as the fold is about to find out
+                path = os.path.join(self._folder, BEGINS)
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE_MODE))
 
     # -- following -------------------------------------------------------------------------------------------------
 
@@ -116,8 +124,7 @@ class History:
 
     def _is_unknown(self, listed: Sequence[Segment]) -> bool:
         """Whether this process neither knows how far it is, nor has to."""
-        # Who makes the hub makes its history as well: nobody after it can say that nothing is missing.
-        if self._offsets is not None or not self.is_left_to_others or self.begins_with_hub:
+        if self._offsets is not None or not self.is_left_to_others:
             return False
         return sum(segment.size for segment in listed) < LEFT_BYTES
 
@@ -173,7 +180,7 @@ class History:
 
         bounds = Bounds(settings.history_days(), settings.history_bytes())
         now = int(self._clock() * 1000)
-        return Projector(self._folder, now, self._ahead, bounds, began=THE_BEGINNING if self.begins_with_hub else now)
+        return Projector(self._folder, now, self._ahead, bounds)
 
     def _was_busy(self, error: HubError) -> bool:
         moment = time.monotonic()

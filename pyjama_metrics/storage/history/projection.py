@@ -7,15 +7,17 @@ next try catches up.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
 from pyjama_metrics.events import MAX_TIME_MS
-from pyjama_metrics.storage import segments
-from pyjama_metrics.storage.history import schema, upkeep
+from pyjama_metrics.storage import files, segments
+from pyjama_metrics.storage.history import BEGINS, THE_BEGINNING, schema, upkeep
 from pyjama_metrics.storage.history.gathered import Batch, gather
 from pyjama_metrics.storage.history.upkeep import Bounds
 from pyjama_metrics.storage.history.writing import Writing
@@ -68,15 +70,7 @@ class Outcome(NamedTuple):
 class Projector:
     """Brings the journals of one folder into its history, under the history's lock. Made for each time anew."""
 
-    def __init__(self, folder: str, now_ms: int, ahead_ms: int, bounds: Bounds, *, began: int) -> None:
-        """Args:
-        folder: the hub's.
-        now_ms: the time, in ms since the epoch.
-        ahead_ms: by how much the time of an event may lie ahead of that.
-        bounds: of what is kept.
-        began: since when a history that is made now knows all that happened.
-        """
-        self._began = began
+    def __init__(self, folder: str, now_ms: int, ahead_ms: int, bounds: Bounds) -> None:
         self._folder, self._now, self._latest, self._bounds = folder, now_ms, min(now_ms + ahead_ms, MAX_TIME_MS), bounds
         self._lock = FoldLock(schema.path_of(folder) + ".lock")
 
@@ -99,7 +93,7 @@ class Projector:
             except sqlite3.Error as error:
                 if not schema.is_damage(error):
                     raise
-            aside, self._began = schema.set_aside(self._folder), self._now
+            aside = schema.set_aside(self._folder)
             return self._advance({}, budget, behind, until, aside)
 
     def clear(self, offsets: Offsets, wait: float) -> None:
@@ -123,6 +117,11 @@ class Projector:
             finally:
                 connection.close()
 
+    def _began(self, aside: str | None) -> int:
+        """Since when a database that is made now knows all that happened."""
+        begins_with_hub = aside is None and os.path.exists(os.path.join(self._folder, BEGINS))
+        return THE_BEGINNING if begins_with_hub else self._now
+
     def _advance(
         self, gathered: Gathered, budget: int, behind: str, until: Mapping[str, int] | None, aside: str | None
     ) -> Outcome:
@@ -131,7 +130,7 @@ class Projector:
             connection.execute("BEGIN IMMEDIATE")
             offsets = _offsets_in(connection)
             if not upkeep.meta(connection, "began"):
-                upkeep.set_meta(connection, "began", self._began)
+                upkeep.set_meta(connection, "began", self._began(aside))
             reading = _Reading(self._folder, offsets, self._latest, until)
             writing = Writing(connection, upkeep.meta(connection, "horizon"))
             for name, batch in reading.batches(gathered, budget, behind):
@@ -141,6 +140,8 @@ class Projector:
             vanished = offsets.keys() - reading.offsets.keys()
             connection.executemany("DELETE FROM offsets WHERE journal = ?", [(name,) for name in vanished])
             connection.execute("COMMIT")
+            with suppress(OSError):
+                files.remove(os.path.join(self._folder, BEGINS))
             upkeep.step(connection, self._now, self._bounds)
         finally:
             connection.close()  # which rolls back what is not committed

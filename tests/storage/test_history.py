@@ -449,3 +449,20 @@ def test_more_tokens_than_can_be_counted_leave_both_readable(home: Path) -> None
     state = hub.read(thorough=True)
     assert (state["tokens"]["input-tokens"], state["models"]["other"]["input-tokens"]) == (2**53, 7)
     assert list(home.glob("*.corrupt-*")) == []
+
+
+def test_it_may_be_brought_to_a_named_place_and_no_further(home: Path) -> None:
+    """What was recorded after that is left for later; where it is further already, nothing is read again."""
+    with live_journal(home) as journal:
+        record(journal, 3)
+        hub = Hub(str(home))
+        hub.flush()
+        until = {name: at["offset"] for name, at in hub.read(fresh=False)["journals"].items()}
+        (home / "history.db").unlink(missing_ok=True)
+        record(journal, 2)
+        other = Hub(str(home))
+        assert other.history.advance(until=until)
+        assert (executions(home)[0], other.history.is_at(until)) == (3, True)
+        caught_up(home, other)
+        assert other.history.advance(until=until)
+        assert (executions(home)[0], other.history.is_at(until)) == (5, False)

@@ -47,6 +47,11 @@ FLOORS = (
             "corrections",
             "origins",
             "shares",
+            "sessions",
+            "sessions.facts",
+            "sessions.machine",
+            "sessions.claude_transcripts",
+            "sessions.codex_rollouts",
         ),
     ),
     ("storage", ("storage", "storage.*")),
@@ -73,9 +78,24 @@ FLOORS = (
             "tracking",
             "hooks",
             "reading",
+            "sessions.*",
         ),
     ),
-    ("edges", ("", "__main__", "cli", "cli.*", "dashboard", "dashboard.*", "report_files", "report_files.*")),
+    (
+        "edges",
+        (
+            "",
+            "__main__",
+            "cli",
+            "cli.*",
+            "dashboard",
+            "dashboard.*",
+            "report_files",
+            "report_files.*",
+            "integrations",
+            "integrations.*",
+        ),
+    ),
 )
 """From the ground up; names are below the package. "" is the front door, which only edges may use."""
 

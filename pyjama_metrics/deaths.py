@@ -19,6 +19,8 @@ LOOK_EVERY = 0.2
 """Seconds between two looks, at least; more where there are so many journals that looking takes longer than 2 % of that."""
 RECENT = 5.0
 """Where the owner was seen alive less than this many seconds ago, the time of finding it dead is the time of its death."""
+PATIENCE_MS = 3_000
+"""How long the end of a session may be told by nobody but its hooks, which somebody has to follow first, in milliseconds."""
 
 OpenRuns = dict[str, list[tuple[str, str, Run]]]
 """Writer to its open runs: (agent id, run id, run)."""
@@ -27,8 +29,13 @@ OpenRuns = dict[str, list[tuple[str, str, Run]]]
 class OwnerWatch:
     """What one process knows about the owners of the journals. Use it under the fold lock only."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, followed_to: Callable[[str], int] | None = None) -> None:
+        """Args:
+        monotonic: a clock for spans, in seconds.
+        followed_to: how far a journal is read by whoever follows sessions of other programs, in bytes; None where nobody has to.
+        """
         self.monotonic = monotonic
+        self._followed_to = followed_to
         self.final: set[str] = set()
         """Writers that will never write again."""
         self._alive_at: dict[str, float] = {}
@@ -83,6 +90,8 @@ class OwnerWatch:
         if claim.unread(at["offset"]) or claim.was_followed():
             return False
         if claim.verdict == owners.DEAD:
+            if runs and self._is_followed_soon(claim, now_ms):
+                return False
             lines = [self._crash(claim, agent_id, run_id, now_ms) for agent_id, run_id, _ in runs]
         else:
             lines = [
@@ -95,6 +104,12 @@ class OwnerWatch:
         elif claim.is_final:
             self.final.add(writer)
         return bool(lines)
+
+    def _is_followed_soon(self, claim: Claim, now_ms: int) -> bool:
+        """Whether its last lines may yet say how a session ended, once whoever follows it has read them."""
+        if self._followed_to is None or now_ms - claim.last_write_ms() > PATIENCE_MS:
+            return False
+        return self._followed_to(claim.segment.name) < claim.segment.size
 
     def _crash(self, claim: Claim, agent_id: str, run_id: str, now_ms: int) -> str:
         seen = self._alive_at.get(claim.segment.writer)

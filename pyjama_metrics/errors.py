@@ -5,6 +5,7 @@
     ├── SnapshotUnreadable   metrics.json exists but is not one of ours
     ├── SnapshotUnwritable   metrics.json could not be replaced
     ├── HistoryUnusable      history.db could not be written, or cleared
+    ├── SessionsUnusable     sessions.db could not be read or written
     ├── LockTimeout          another process kept the fold lock for too long
     └── RecordingFailed      an event could not be recorded (raised in strict mode only)
 
@@ -72,6 +73,20 @@ class HistoryUnusable(HubError):
         return (
             f"The history {self.path} cannot be used: {self.reason}. Recording and the live figures go on. The journals keep "
             "what it lacks for a day, up to 64 MiB; mend that before, and it catches up by itself."
+        )
+
+
+class SessionsUnusable(HubError):
+    """What is known of the sessions of other programs cannot be read or written; nothing that their hooks told is lost."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return (
+            f"The memory of sessions {self.path} cannot be used: {self.reason}. Sessions of Claude Code and Codex are not counted "
+            "until that is mended; their journals and transcripts keep what they told, and it is caught up with then."
         )
 
 

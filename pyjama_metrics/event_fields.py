@@ -5,12 +5,12 @@ Any program may write a journal, so nothing is taken for granted. What is no use
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from pyjama_metrics import histogram
-from pyjama_metrics.events import MAX_COUNT, MAX_TEXT, MAX_TIME_MS, encode, owner_of, text_of
+from pyjama_metrics.events import MAX_COST_USD, MAX_COUNT, MAX_TEXT, MAX_TIME_MS, MAX_WORD, encode, owner_of, text_of
 
 MAX_LABELS = 50
 """Labels kept of one run."""
@@ -55,6 +55,40 @@ def origin_of(event: Event) -> dict[str, Any]:
     if event.get("spec") is not None:
         told["spec"] = _bounded(event["spec"])
     return told
+
+
+_SESSION_TEXTS = ("model", "branch", "version", "cwd")
+_SESSION_COUNTS = ("context-tokens", "context-window")
+_SESSION_NUMBERS = {"context-percent": 100.0, "cost-usd": MAX_COST_USD}
+_MAX_LIMITS = 8
+
+
+def session_fields(event: Event) -> Iterator[tuple[str, Any]]:
+    """What a ``session`` event tells, each of its type and within its bounds; what is no use is left out.
+
+    The limits of a plan are named texts, each with the per cent that are used and the time of its reset in milliseconds since the
+    epoch (0 where that is not known).
+    """
+    for name in _SESSION_TEXTS:
+        if isinstance(event.get(name), str) and event[name]:
+            yield name, text_of(event[name])
+    for name in _SESSION_COUNTS:
+        if type(event.get(name)) is int and 0 <= event[name] <= MAX_COUNT:
+            yield name, event[name]
+    for name, largest in _SESSION_NUMBERS.items():
+        if type(event.get(name)) in _NUMBERS and 0 <= event[name] <= largest:
+            yield name, float(event[name])
+    if isinstance(event.get("limits"), dict):
+        told = islice(event["limits"].items(), _MAX_LIMITS)
+        limits = {text_of(name, MAX_WORD): [float(each[0]), int(each[1])] for name, each in told if _is_limit(each)}
+        if limits:
+            yield "limits", limits
+
+
+def _is_limit(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not {type(each) for each in value} <= _NUMBERS:
+        return False
+    return 0 <= value[0] <= 1000 and 0 <= value[1] <= MAX_TIME_MS
 
 
 def told_of(origin: Mapping[str, Any], name: str) -> str | None:

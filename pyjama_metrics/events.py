@@ -30,7 +30,7 @@ MAX_COST_USD = 1_000_000.0
 """US dollars of one model call; more is not a cost."""
 
 SUCCESS = frozenset({"ok", "success", "completed"})
-INTERRUPTED = frozenset({"interrupted", "cancelled", "canceled", "stopped"})
+INTERRUPTED = frozenset({"interrupted", "cancelled", "canceled", "stopped", "not-executed"})
 TOKENS = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens", "cache-write-1h-tokens")
 """The kinds of tokens that a model call counts, by the field of its event; what a cache held is not in the input."""
 OUTCOMES = frozenset({"completed", "failed", "stopped"})

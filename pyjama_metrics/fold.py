@@ -27,10 +27,11 @@ from pyjama_metrics.event_fields import (
     origin_of,
     run_name,
     run_told_by,
+    session_fields,
     time_of,
     usable_durations,
 )
-from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, status_class, text_of
+from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, encode, status_class, text_of
 from pyjama_metrics.state import (
     Agent,
     Run,
@@ -271,7 +272,8 @@ class _Folding:
         if tool is not None:
             self.note_tool(agent, time, text_of(tool))
         self.touch_run(agent, event, time)
-        self.log(event, event["agent"], "activity", tool=tool, status=event.get("status", "ok"))
+        if event.get("log", True):
+            self.log(event, event["agent"], "activity", tool=tool, status=event.get("status", "ok"))
 
     def on_waiting(self, event: Event) -> None:
         agent, time = self.seen(event)
@@ -279,7 +281,18 @@ class _Folding:
         reason = text_of(event.get("reason"), MAX_TEXT)
         if run is not None and (time, reason) > (_or_never(run["waiting-since"]), run["waiting-reason"] or ""):
             run["waiting-since"], run["waiting-reason"] = time, reason
-        self.log(event, event["agent"], "waiting", status="waiting", message=reason)
+        if event.get("log", True):
+            self.log(event, event["agent"], "waiting", status="waiting", message=reason)
+
+    def on_session(self, event: Event) -> None:
+        """What a run's session tells about itself: of each field, the latest holds."""
+        agent, time = self.seen(event, alive=False)
+        run = self.run_of(agent, event.get("run"))
+        if run is not None:
+            for name, value in session_fields(event):
+                before = run["session"].get(name)
+                if before is None or (time, encode(value)) > (before[0], encode(before[1])):
+                    run["session"][name] = [time, value]
 
     def on_unknown(self, event: Event) -> None:
         agent, time = self.seen(event, alive=False)
@@ -493,6 +506,7 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "crash": _Folding.on_crash,
     "activity": _Folding.on_activity,
     "waiting": _Folding.on_waiting,
+    "session": _Folding.on_session,
     "unknown": _Folding.on_unknown,
     "message": _Folding.on_message,
     "error": _Folding.on_error,

@@ -17,9 +17,9 @@ from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, Snapsho
 from pyjama_metrics.fold import fold
 from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.state import State
-from pyjama_metrics.storage import losses, segments
+from pyjama_metrics.storage import followed, losses, names, segments
 from pyjama_metrics.storage.files import Signature
-from pyjama_metrics.storage.history.follower import History
+from pyjama_metrics.storage.history.follower import EVERYTHING, History
 from pyjama_metrics.storage.lock import FoldLock, HeldLock
 from pyjama_metrics.storage.requests import RequestsFile
 from pyjama_metrics.storage.segments import Claim, Segment
@@ -73,12 +73,12 @@ class Hub:
         """Why the last ``read``, by whichever thread, could not bring the figures up to date; None where it could."""
         self.history = History(self.folder, clock, AHEAD_MS)
         """The second projection of the journals: what happened in the past, in a database."""
-        self.projections: list[Projection] = [self.history.past]
+        self.projections: list[Projection] = [self.history.past, self._followed_to]
         """Other projections of the journals: a segment stays until each of them is past its end."""
         self._snapshot = SnapshotFile(self.folder, fsync=settings.fsync())
         self._requests = RequestsFile(self.folder, fsync=settings.fsync())
         self._lock = FoldLock(self._snapshot.path + ".lock")
-        self._watch = deaths.OwnerWatch()
+        self._watch = deaths.OwnerWatch(followed_to=self._followed_to)
         self._cached: tuple[Signature, State] | None = None
         self._read_last = ""
         self._listed: list[Segment] = []
@@ -93,6 +93,12 @@ class Hub:
     def lock_path(self) -> str:
         """The file whose lock a fold holds."""
         return self._lock.path
+
+    def _followed_to(self, name: str) -> int:
+        """How far a session's journal is read by whoever follows sessions, in bytes; others need not be."""
+        if names.source_of(name) is None:
+            return EVERYTHING
+        return followed.followed_to(self.folder, name)
 
     def lost_elsewhere(self) -> int:
         """Events that processes could not record and could not tell in a journal either, as far as they left a note."""

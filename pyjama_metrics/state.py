@@ -84,9 +84,11 @@ Run = TypedDict(
         "ledger-from": int,
         "steps": list[Step],
         "origin": dict[str, Any],
+        "session": dict[str, list[Any]],
     },
 )
-"""One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels."""
+"""One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels; ``session``
+is what the session told about itself since, each with its time: [time, value]."""
 
 
 class RunCounts(TypedDict):
@@ -226,6 +228,7 @@ def new_run() -> Run:
         "ledger-from": 0,
         "steps": [],
         "origin": {},
+        "session": {},
     }
 
 

@@ -1,8 +1,8 @@
 """Facts: what a transcript tells about a session, whichever program wrote it.
 
-A program that is not ours tells of a session twice: its hooks while it happens, its transcript a little later and more fully. What
-the hooks tell is a journal line of the kind ``hook`` (docs/journal.md); what a transcript tells is one of the facts below. Both go
-into `pyjama_metrics.sessions.machine`, which makes events of them.
+A program that is not ours tells of a session twice: its hooks while it happens, its transcript a little later and more fully.
+What the hooks tell is a journal line of the kind ``hook`` (docs/journal.md); what a transcript tells is one of the facts below.
+Both go into `pyjama_metrics.sessions.machine`, which makes events of them.
 
 All times are milliseconds since the epoch; 0 where a line has none. Names and ids are texts that a journal can hold
 (`pyjama_metrics.events.text_of`), never empty.
@@ -62,6 +62,8 @@ class Prompt(NamedTuple):
     message: str
     """An id, the same in every copy of it."""
     time_ms: int
+    turn: str | None = None
+    """The id by which hooks name the same prompt, where the transcript has it."""
 
 
 class Interrupted(NamedTuple):

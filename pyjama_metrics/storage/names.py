@@ -6,7 +6,21 @@ import os
 
 SNAPSHOT = "metrics.json"
 REQUESTS = "requests.db"
+SESSIONS = "sessions.db"
 JOURNAL = "journal"
+
+
+FOLLOWED = ("claude-code", "codex")
+"""Programs of others whose sessions are followed; the journals of these begin with that, a hyphen and the session."""
+
+
+def source_of(writer: str) -> str | None:
+    """The program whose session's journal a writer's is, or the name of a segment; None for any other journal.
+
+    >>> source_of("claude-code-4f2c-4711-1f"), source_of("analyser-4711-660c0c")
+    ('claude-code', None)
+    """
+    return next((source for source in FOLLOWED if writer.startswith(f"{source}-")), None)
 
 
 def segment_name(writer: str, number: int) -> str:

@@ -156,6 +156,8 @@ class Writing:
     def on_told(self, event: Event) -> None:
         """Something that people want to read of."""
         self.on_sign_of_life(event)
+        if not event.get("log", True):
+            return
         message = event.get("message", event.get("reason"))
         kind = event["event"]
         status = {"waiting": "waiting", "error": "error"}.get(kind) or text_of(event.get("status", "ok"), 64)

@@ -1,0 +1,272 @@
+"""Following the sessions of other programs: from what their hooks wrote and their transcripts hold to events in the journals.
+
+A hook writes a line of the kind ``hook`` into the journal of its session and is gone. Whoever folds for more than a moment (the
+dashboard, the folder process that hooks start, a command that shows figures) follows: it reads those lines, reads on in the
+transcripts of the sessions that are not over, and appends what follows from both to the same journals, as ordinary events.
+
+One process at a time follows; the lock is not that of the fold, because a transcript may be gigabytes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pyjama_metrics import events, settings
+from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
+from pyjama_metrics.events import MAX_TIME_MS
+from pyjama_metrics.sessions import projects
+from pyjama_metrics.sessions.machine import Out, Session
+from pyjama_metrics.sessions.transcripts import Transcripts
+from pyjama_metrics.storage import segments
+from pyjama_metrics.storage.lock import FoldLock
+from pyjama_metrics.storage.names import source_of
+from pyjama_metrics.storage.segments import Segment
+from pyjama_metrics.storage.session import SessionJournal
+from pyjama_metrics.storage.sessions import Letter, SessionsFile
+
+READ_BYTES = 8 * 1024 * 1024
+"""Bytes of journals and transcripts after which a turn takes no more: some 50 ms."""
+_LEAST_SHARE = 256 * 1024
+_AHEAD_MS = 5 * 60 * 1000
+_ORIGIN = ("entrypoint", "version")
+_OF_START = ("tmux", "tmux-pane", "parent", "parent-agent")
+_OF_HEADER = ("pid", "process-start", "host", "boot")
+
+
+class Follower:
+    """Follows the sessions whose hooks write into the hub in one folder. Not for several threads at once.
+
+    Attributes:
+        trouble: why the last turn failed; None where it did not.
+        is_restless: whether something is to be told when time has passed, or a session is not over.
+        let_go: lines that the outbox held for journals that are gone.
+    """
+
+    def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
+        """Args:
+        folder: the hub's.
+        clock: seconds since the epoch.
+        """
+        self.trouble: HubError | None = None
+        self.is_restless = False
+        self._folder, self._clock = folder, clock
+        self._lock = FoldLock(os.path.join(folder, "sessions.lock"))
+        self._file = SessionsFile(folder, fsync=settings.fsync())
+        self._transcripts = Transcripts()
+        self._seen: dict[str, int] = {}
+        self._quiet: tuple[object, ...] | None = None
+
+    def is_due(self) -> bool:
+        """Whether a turn may have something to do. Cheap; takes no lock and opens no database."""
+        return self.is_restless or self._sizes() != self._quiet
+
+    def advance(self, budget: int = READ_BYTES) -> bool:
+        """Bring the journals closer to what hooks and transcripts tell; whether nothing was left to read. Never raises.
+
+        Args:
+            budget: bytes after which to take no more.
+        """
+        sizes = self._sizes()
+        if not sizes and not os.path.exists(self._file.path):
+            self._quiet, self.is_restless = sizes, False
+            return True
+        try:
+            with self._lock.held(0.0), self._file:
+                caught_up = self._advance(budget)
+        except LockTimeout:
+            return False  # somebody else is at it
+        except HubError as error:
+            self.trouble = error
+            return False
+        except OSError as error:
+            self.trouble = FolderUnusable(self._folder, error.strerror or str(error))
+            return False
+        except Exception as error:
+            # Whatever it is, it must not reach the fold: the other agents' figures do not depend on it.
+            self.trouble = SessionsUnusable(self._file.path, f"{type(error).__name__}: {error}")
+            return False
+        self.trouble = None
+        if caught_up:
+            self._quiet = sizes
+        return caught_up
+
+    def _sizes(self) -> tuple[object, ...]:
+        try:
+            listed = segments.listing(self._folder)
+        except OSError:
+            return ()
+        return tuple((segment.name, segment.size) for segment in listed if source_of(segment.writer) is not None)
+
+    def _advance(self, budget: int) -> bool:
+        self._send(self._file.outbox())
+        now = int(self._clock() * 1000)
+        listed = [each for each in segments.listing(self._folder) if source_of(each.writer) is not None]
+        self._file.forget_journals(segment.name for segment in listed)
+        turn = _Turn(self._file, self._transcripts, now, budget)
+        caught_up = min(map(turn.read_journal, listed), default=True)
+        caught_up &= turn.read_transcripts()
+        turn.settle({segment.writer for segment in listed})
+        letters = turn.letters(segments.newest(listed))
+        self._file.post(letters)
+        self._file.commit()
+        self._send(letters)
+        self.is_restless = turn.is_restless or not caught_up
+        return caught_up
+
+    def _send(self, letters: list[Letter]) -> None:
+        """Append what is in the outbox and not in its journal yet."""
+        by_writer: dict[str, list[Letter]] = {}
+        for letter in letters:
+            by_writer.setdefault(letter.writer, []).append(letter)
+        for writer, mine in by_writer.items():
+            there = self._there(mine[0])
+            left = [letter for letter in mine if letter.number not in there]
+            if left:
+                journal = SessionJournal.of_writer(self._folder, writer, fsync=settings.fsync())
+                journal.append(b"".join(letter.line for letter in left))
+        if letters:
+            self._file.sent(letters)
+            self._file.commit()
+
+    def _there(self, first: Letter) -> set[int]:
+        """The numbers of the lines that are in a writer's journal, from where its outbox began."""
+        found: set[int] = set()
+        for segment in segments.listing(self._folder):
+            if segment.writer != first.writer or (first.segment and segment.name < first.segment):
+                continue
+            offset = first.offset if segment.name == first.segment else 0
+            while True:
+                lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
+                if not size:
+                    break
+                offset += size
+                found.update(n for event in segments.parse(lines) if event and type(n := event.get("n")) is int)
+        return found
+
+
+class _Turn:
+    """One turn of following: the sessions as they are in memory, and what they tell."""
+
+    def __init__(self, file: SessionsFile, transcripts: Transcripts, now_ms: int, budget: int) -> None:
+        self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
+        self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
+        self.touched: set[str] = set()
+        self.is_restless = False
+
+    def session(self, writer: str, name: str) -> Session:
+        """The session whose journal that is, made where it is new."""
+        found = self.sessions.get(writer)
+        if found is None:
+            found = self.file.session(writer) or Session(source_of(writer) or "", name, writer, has_hooks=True)
+            self.sessions[writer] = found
+        self.touched.add(writer)
+        return found
+
+    # -- what the hooks wrote --------------------------------------------------------------------------------------
+
+    def read_journal(self, segment: Segment) -> bool:
+        """Read what is new in a session's journal; whether that was all."""
+        offset = self.file.offset(segment.name)
+        if not 0 <= offset <= segment.size:
+            offset = 0
+        header: dict[str, Any] | None = None
+        while offset < segment.size and self.budget > 0:
+            lines, size = segments.read_lines(segment.path, offset, _LEAST_SHARE)
+            if not size:
+                return True  # half a line
+            for event in segments.parse(lines, self.now + _AHEAD_MS):
+                if event is None:
+                    continue
+                if event.get("event") == "hook":
+                    header = segments.header(segment.path) if header is None else header
+                    self.hook(segment.writer, event, header)
+                elif event.get("event") == "crash" and segment.writer in self.sessions:
+                    self.touched.add(segment.writer)
+                    self.sessions[segment.writer].crashed(_time_of(event) or self.now)
+            offset += size
+            self.budget -= size
+            self.file.set_offset(segment.name, offset)
+        return offset >= segment.size
+
+    def hook(self, writer: str, event: dict[str, Any], header: dict[str, Any]) -> None:
+        name, time_ms = event.get("session"), _time_of(event)
+        if not isinstance(name, str) or not name or time_ms is None:
+            return
+        session = self.session(writer, events.text_of(name))
+        if not session.agent:
+            self.name(session, event, header)
+        path = event.get("transcript")
+        if isinstance(path, str):
+            self.transcripts.belongs(session, path, event.get("agent-transcript"))
+        session.hook(event | {"time": time_ms}, self.file)
+
+    def name(self, session: Session, event: dict[str, Any], header: dict[str, Any]) -> None:
+        """Work out whose run the session is."""
+        cwd = event.get("cwd")
+        project = projects.project_of(cwd if isinstance(cwd, str) else "")
+        session.agent = projects.agent_of(project, session.source)
+        told = event.get("origin")
+        told = told if isinstance(told, dict) else {}
+        origin = {key: header[key] for key in _OF_HEADER if header.get(key) is not None}
+        origin |= {key: told[key] for key in _OF_START if isinstance(told.get(key), str)}
+        origin["labels"] = {"project": project} | {key: told[key] for key in _ORIGIN if isinstance(told.get(key), str)}
+        session.origin = origin | ({"cwd": cwd} if isinstance(cwd, str) else {})
+
+    # -- what the transcripts hold ---------------------------------------------------------------------------------
+
+    def read_transcripts(self) -> bool:
+        """Read on in the transcripts of the sessions that are not over; whether that was all."""
+        caught_up = True
+        for session in list(self.sessions.values()):
+            for place in self.transcripts.of(session):
+                part = self.transcripts.read(place, self.file.position(place.path), self.budget)
+                if part is None:
+                    continue
+                self.touched.add(session.writer)
+                for sub, fact in part.facts:
+                    session.fact(fact, sub, self.file)
+                self.file.set_position(place.path, part.position)
+                self.budget -= part.size
+                caught_up &= part.is_all
+        return caught_up
+
+    # -- what follows ----------------------------------------------------------------------------------------------
+
+    def settle(self, there: set[str]) -> None:
+        """Tell what time alone tells, and finish what is over."""
+        for writer, session in self.sessions.items():
+            session.tick(self.now, self.file)
+            session.show_wait(session.shown_ms)
+            is_over = (not session.is_open or writer not in there) and self.now - session.last_ms > LINGER_MS
+            if is_over:
+                session.finish(session.last_ms, self.file)
+            self.is_restless |= not is_over
+            if writer in self.touched or session.out or is_over:
+                self.file.keep(session, is_over=is_over)
+
+    def letters(self, newest: dict[str, Segment]) -> list[Letter]:
+        """What the sessions tell, as lines with numbers."""
+        told = [(session.writer, out) for session in self.sessions.values() for out in session.take()]
+        first = self.file.next_numbers(len(told)) if told else 0
+        letters = []
+        for number, (writer, out) in enumerate(told, first):
+            segment = newest.get(writer)
+            at = ("", 0) if segment is None else (segment.name, segment.size)
+            letters.append(Letter(number, writer, *at, _line(out, number)))
+        return letters
+
+
+LINGER_MS = 10_000
+"""How long a session that ended is followed: hooks that are late, and the end of its transcript."""
+
+
+def _line(out: Out, number: int) -> bytes:
+    return events.line(out.event, out.time_ms, {"n": number, **out.fields}).encode()
+
+
+def _time_of(event: dict[str, Any]) -> int | None:
+    value = event.get("time")
+    return int(value) if type(value) in (int, float) and 0 <= value <= MAX_TIME_MS else None  # type: ignore[operator]

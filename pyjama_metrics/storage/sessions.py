@@ -1,0 +1,323 @@
+"""``sessions.db``: what is known of the sessions of other programs, and how far their journals and transcripts are read.
+
+What was read and what is to be written because of it are one transaction: the lines for the journals are put into an outbox with
+everything else, and are appended after the commit. Each has a number; a process that dies in between leaves the outbox to the next
+one, which appends those lines that are not in their journal yet. So each line is in its journal exactly once.
+
+SQLite is imported when the file is first needed. All of it is to be called under the lock of whoever
+follows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyjama_metrics.errors import SessionsUnusable
+from pyjama_metrics.sessions.machine import Session, Spent
+from pyjama_metrics.storage import files, json, names
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_WAIT = 5.0
+_FORM = 1
+_TABLES = """
+CREATE TABLE offsets (journal TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (
+    writer TEXT PRIMARY KEY, source TEXT NOT NULL, session TEXT NOT NULL, is_over INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+    state BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX sessions_by_session ON sessions (session);
+CREATE TABLE files (path TEXT PRIMARY KEY, position BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE told (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE spent (
+    message TEXT PRIMARY KEY, session TEXT NOT NULL, agent TEXT NOT NULL, run TEXT NOT NULL, time INTEGER NOT NULL,
+    model TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX spent_by_session ON spent (session);
+CREATE TABLE copies (session TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (session, message)) WITHOUT ROWID;
+CREATE TABLE excess (
+    session TEXT NOT NULL, model TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, PRIMARY KEY (session, model)) WITHOUT ROWID;
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY, writer TEXT NOT NULL, segment TEXT NOT NULL, offset INTEGER NOT NULL, line BLOB NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_TOKENS = "input, output, cache_read, cache_write, cache_write_1h"
+_SUMS = ", ".join(f"COALESCE(SUM({each}), 0)" for each in _TOKENS.split(", "))
+
+
+class Letter(NamedTuple):
+    """A line in the outbox.
+
+    Attributes:
+        number: which no other line has.
+        writer: of the journal to which it is to be appended.
+        segment: the newest segment of that journal when it was put here; "" where there was none.
+        offset: the size of that segment then: the line is behind it, if it is there at all.
+        line: with its newline.
+    """
+
+    number: int
+    writer: str
+    segment: str
+    offset: int
+    line: bytes
+
+
+class SessionsFile:
+    """The file, open for one turn of whoever follows the sessions: use it as a context manager, and `commit` in the end.
+
+    It is what `pyjama_metrics.sessions.machine.Known` asks for. What is changed and not committed is forgotten.
+    """
+
+    def __init__(self, folder: str, *, fsync: bool) -> None:
+        self.path = os.path.join(folder, names.SESSIONS)
+        self.set_aside: str | None = None
+        """Where the damaged file is that was found; None where none was."""
+        self._synchronous = "FULL" if fsync else "NORMAL"
+        self._database: sqlite3.Connection | None = None
+        self._told: set[str] = set()
+        self._news: set[str] = set()
+        self._spent: dict[str, Spent | None] = {}
+        self._spent_news: dict[str, Spent] = {}
+        self._copies: set[tuple[str, str]] = set()
+        self._knows_all = False
+
+    def __enter__(self) -> SessionsFile:
+        """Open it, made where there is none. Raises SessionsUnusable."""
+        import sqlite3
+
+        try:
+            self._database = self._opened()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise SessionsUnusable(self.path, str(error)) from error
+            self.set_aside = self._put_aside()
+            try:
+                self._database = self._opened()
+            except sqlite3.Error as again:
+                raise SessionsUnusable(self.path, str(again)) from again
+        except OSError as error:
+            raise SessionsUnusable(self.path, error.strerror or str(error)) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._database is not None:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._database.close()
+            self._database = None
+        for cache in (self._told, self._news, self._spent, self._spent_news, self._copies):
+            cache.clear()
+        self._knows_all = False
+
+    def _opened(self) -> sqlite3.Connection:
+        import sqlite3
+
+        files.make_folder(os.path.dirname(self.path))
+        is_new = not os.path.exists(self.path)
+        if is_new:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE_MODE))
+        database = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            form = database.execute("PRAGMA user_version").fetchone()[0]
+            if form > _FORM:
+                raise SessionsUnusable(self.path, f"a newer version of pyjama-metrics made it (form {form})")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(f"PRAGMA synchronous = {self._synchronous}")
+            database.execute("BEGIN IMMEDIATE")
+            if form == 0:
+                for statement in _TABLES.split(";"):
+                    if statement.strip():
+                        database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_FORM}")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _put_aside(self) -> str:
+        aside = f"{self.path}.corrupt-{time.time_ns() // 1_000_000}"
+        for suffix in ("-wal", "-shm", ""):
+            if os.path.exists(self.path + suffix):
+                os.replace(self.path + suffix, aside + suffix)
+        return aside
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise SessionsUnusable(self.path, "it is not open")
+        return self._database
+
+    # -- what was told already -------------------------------------------------------------------------------------
+
+    def learn_all(self) -> None:
+        """Read what was told into memory, because very much is about to be asked for."""
+        self._told.update(row[0] for row in self._db.execute("SELECT id FROM told"))
+        for row in self._db.execute(f"SELECT message, session, agent, run, time, model, {_TOKENS} FROM spent"):
+            self._spent[row[0]] = Spent(*row[1:6], row[6:])
+        self._knows_all = True
+
+    def answered(self, call: str) -> bool:
+        """Whether the outcome of a call was told."""
+        return self._is_told(f"c{call}")
+
+    def answer(self, call: str) -> None:
+        """It is told now."""
+        self._news.add(f"c{call}")
+
+    def prompted(self, message: str) -> bool:
+        """Whether a prompt was told. From now on it was."""
+        before = self._is_told(f"p{message}")
+        if not before:
+            self._news.add(f"p{message}")
+        return before
+
+    def _is_told(self, name: str) -> bool:
+        if name in self._news or name in self._told:
+            return True
+        if self._knows_all:
+            return False
+        found = self._db.execute("SELECT 1 FROM told WHERE id = ?", (name,)).fetchone() is not None
+        if found:
+            self._told.add(name)
+        return found
+
+    def spent(self, message: str) -> Spent | None:
+        """What was told of an answer of a model; None where nothing was."""
+        if message in self._spent:
+            return self._spent[message]
+        if self._knows_all:
+            return None
+        row = self._db.execute(
+            f"SELECT session, agent, run, time, model, {_TOKENS} FROM spent WHERE message = ?", (message,)
+        ).fetchone()
+        found = self._spent[message] = None if row is None else Spent(*row[:5], row[5:])
+        return found
+
+    def spend(self, message: str, spent: Spent) -> None:
+        """That is told of it now."""
+        self._spent[message] = self._spent_news[message] = spent
+
+    def list(self, session: str, message: str) -> None:
+        """The transcript of a session has this answer, which another session told first."""
+        self._copies.add((session, message))
+
+    def unlisted(self, session: str, model: str, total: tuple[int, ...]) -> tuple[int, ...]:
+        """By how much what the program counted for a session exceeds what its transcript lists."""
+        self._flush()
+        of_session = self._db.execute(
+            f"SELECT {_SUMS} FROM spent WHERE model = ?1 AND (session = ?2 OR message IN"
+            " (SELECT message FROM copies WHERE session = ?2))",
+            (model, session),
+        ).fetchone()
+        of_parents = self._db.execute(
+            f"SELECT {_SUMS} FROM excess WHERE model = ?1 AND session IN (SELECT DISTINCT spent.session FROM spent, copies"
+            " WHERE copies.session = ?2 AND spent.message = copies.message AND spent.session <> ?2)",
+            (model, session),
+        ).fetchone()
+        excess = tuple(max(0, all_of - own - told) for all_of, own, told in zip(total, of_session, of_parents, strict=True))
+        self._db.execute("INSERT OR REPLACE INTO excess VALUES (?,?,?,?,?,?,?)", (session, model, *excess))
+        return excess
+
+    # -- sessions, files, journals ---------------------------------------------------------------------------------
+
+    def session(self, writer: str) -> Session | None:
+        """The session whose journal that is."""
+        row = self._db.execute("SELECT state FROM sessions WHERE writer = ?", (writer,)).fetchone()
+        return None if row is None else Session.from_json(json.loads(row[0]))
+
+    def latest(self, source: str, session: str) -> Session | None:
+        """The process of a program that worked on a session last."""
+        row = self._db.execute(
+            "SELECT state FROM sessions WHERE session = ? AND source = ? ORDER BY last_ms DESC, writer DESC LIMIT 1",
+            (session, source),
+        ).fetchone()
+        return None if row is None else Session.from_json(json.loads(row[0]))
+
+    def unfinished(self) -> Iterator[Session]:
+        """The sessions of which more may come, or is to be told."""
+        for (state,) in self._db.execute("SELECT state FROM sessions WHERE is_over = 0 ORDER BY writer").fetchall():
+            yield Session.from_json(json.loads(state))
+
+    def keep(self, session: Session, *, is_over: bool) -> None:
+        """Keep a session as it is now."""
+        row = (session.writer, session.source, session.session, int(is_over), session.last_ms, json.dumps(session.as_json()))
+        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?)", row)
+
+    def position(self, path: str) -> Any:
+        """How far a transcript is read; None where it is not known."""
+        row = self._db.execute("SELECT position FROM files WHERE path = ?", (path,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_position(self, path: str, position: Any) -> None:
+        """A transcript is read that far."""
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, json.dumps(position)))
+
+    def offset(self, journal: str) -> int:
+        """How far a journal is read, in bytes."""
+        row = self._db.execute("SELECT offset FROM offsets WHERE journal = ?", (journal,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def set_offset(self, journal: str, offset: int) -> None:
+        """A journal is read that far."""
+        self._db.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?)", (journal, offset))
+
+    def forget_journals(self, there: Iterable[str]) -> None:
+        """Only these journals are there any more."""
+        known = {row[0] for row in self._db.execute("SELECT journal FROM offsets")}
+        self._db.executemany("DELETE FROM offsets WHERE journal = ?", [(name,) for name in known - set(there)])
+
+    # -- what is to be written -------------------------------------------------------------------------------------
+
+    def next_numbers(self, count: int) -> int:
+        """The first of so many numbers that nothing has yet."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'next'").fetchone()
+        first = 1 if row is None else int(row[0])
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (first + count,))
+        return first
+
+    def post(self, letters: Iterable[Letter]) -> None:
+        """Put lines into the outbox."""
+        self._db.executemany("INSERT INTO outbox VALUES (?,?,?,?,?)", letters)
+
+    def outbox(self) -> list[Letter]:
+        """The lines that are in the outbox, in the order of their numbers."""
+        return [
+            Letter(*row) for row in self._db.execute("SELECT number, writer, segment, offset, line FROM outbox ORDER BY number")
+        ]
+
+    def sent(self, letters: Iterable[Letter]) -> None:
+        """These lines are in their journals."""
+        self._db.executemany("DELETE FROM outbox WHERE number = ?", [(letter.number,) for letter in letters])
+
+    def commit(self) -> None:
+        """All of it holds from now on; and begin the next transaction. Raises SessionsUnusable: none of it holds."""
+        import sqlite3
+
+        try:
+            self._flush()
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise SessionsUnusable(self.path, str(error)) from error
+
+    def _flush(self) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?)", [(name,) for name in self._news])
+        self._told |= self._news
+        self._news.clear()
+        rows = [(message, *spent[:5], *spent.tokens) for message, spent in self._spent_news.items()]
+        self._db.executemany("INSERT OR REPLACE INTO spent VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+        self._spent_news.clear()
+        self._db.executemany("INSERT OR IGNORE INTO copies VALUES (?, ?)", list(self._copies))
+        self._copies.clear()
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    import sqlite3
+
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

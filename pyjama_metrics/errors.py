@@ -85,8 +85,8 @@ class SessionsUnusable(HubError):
 
     def __str__(self) -> str:
         return (
-            f"The memory of sessions {self.path} cannot be used: {self.reason}. Sessions of Claude Code and Codex are not counted "
-            "until that is mended; their journals and transcripts keep what they told, and it is caught up with then."
+            f"The memory of sessions {self.path} cannot be used: {self.reason}. Sessions of Claude Code and Codex are not "
+            "counted until that is mended; their journals and transcripts keep what they told, and it is caught up with then."
         )
 
 

@@ -87,8 +87,8 @@ Run = TypedDict(
         "session": dict[str, list[Any]],
     },
 )
-"""One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels; ``session``
-is what the session told about itself since, each with its time: [time, value]."""
+"""One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels;
+``session`` is what the session told about itself since, each with its time: [time, value]."""
 
 
 class RunCounts(TypedDict):

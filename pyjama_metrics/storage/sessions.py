@@ -1,8 +1,8 @@
 """``sessions.db``: what is known of the sessions of other programs, and how far their journals and transcripts are read.
 
 What was read and what is to be written because of it are one transaction: the lines for the journals are put into an outbox with
-everything else, and are appended after the commit. Each has a number; a process that dies in between leaves the outbox to the next
-one, which appends those lines that are not in their journal yet. So each line is in its journal exactly once.
+everything else, and are appended after the commit. Each has a number; a process that dies in between leaves the outbox to the
+next one, which appends those lines that are not in their journal yet. So each line is in its journal exactly once.
 
 SQLite is imported when the file is first needed. All of it is to be called under the lock of whoever
 follows.

@@ -29,6 +29,11 @@ from pyjama_metrics.storage.sessions import Letter, SessionsFile
 
 READ_BYTES = 8 * 1024 * 1024
 """Bytes of journals and transcripts after which a turn takes no more: some 50 ms."""
+LINGER_MS = 10_000
+"""How long a session that ended is followed: hooks that are late, and the end of its transcript."""
+_LOOK_AGAIN_MS = 1_000
+_PAUSE = 5.0
+"""Seconds until the next try where a turn failed."""
 _LEAST_SHARE = 256 * 1024
 _AHEAD_MS = 5 * 60 * 1000
 _ORIGIN = ("entrypoint", "version")
@@ -41,8 +46,6 @@ class Follower:
 
     Attributes:
         trouble: why the last turn failed; None where it did not.
-        is_restless: whether something is to be told when time has passed, or a session is not over.
-        let_go: lines that the outbox held for journals that are gone.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
@@ -51,17 +54,21 @@ class Follower:
         clock: seconds since the epoch.
         """
         self.trouble: HubError | None = None
-        self.is_restless = False
+        self._look_at: int | None = None
+        self._retry_at = 0.0
         self._folder, self._clock = folder, clock
         self._lock = FoldLock(os.path.join(folder, "sessions.lock"))
         self._file = SessionsFile(folder, fsync=settings.fsync())
         self._transcripts = Transcripts()
-        self._seen: dict[str, int] = {}
         self._quiet: tuple[object, ...] | None = None
 
     def is_due(self) -> bool:
         """Whether a turn may have something to do. Cheap; takes no lock and opens no database."""
-        return self.is_restless or self._sizes() != self._quiet
+        if self._retry_at > time.monotonic():
+            return False
+        if self._sizes() != self._quiet or self._transcripts.have_grown():
+            return True
+        return self._look_at is not None and self._clock() * 1000 >= self._look_at
 
     def advance(self, budget: int = READ_BYTES) -> bool:
         """Bring the journals closer to what hooks and transcripts tell; whether nothing was left to read. Never raises.
@@ -71,7 +78,7 @@ class Follower:
         """
         sizes = self._sizes()
         if not sizes and not os.path.exists(self._file.path):
-            self._quiet, self.is_restless = sizes, False
+            self._quiet, self._look_at = sizes, None
             return True
         try:
             with self._lock.held(0.0), self._file:
@@ -79,19 +86,21 @@ class Follower:
         except LockTimeout:
             return False  # somebody else is at it
         except HubError as error:
-            self.trouble = error
-            return False
+            return self._failed(error)
         except OSError as error:
-            self.trouble = FolderUnusable(self._folder, error.strerror or str(error))
-            return False
+            return self._failed(FolderUnusable(self._folder, error.strerror or str(error)))
         except Exception as error:
             # Whatever it is, it must not reach the fold: the other agents' figures do not depend on it.
-            self.trouble = SessionsUnusable(self._file.path, f"{type(error).__name__}: {error}")
-            return False
-        self.trouble = None
+            return self._failed(SessionsUnusable(self._file.path, f"{type(error).__name__}: {error}"))
+        self.trouble, self._retry_at = None, 0.0
         if caught_up:
             self._quiet = sizes
         return caught_up
+
+    def _failed(self, error: HubError) -> bool:
+        self.trouble = error
+        self._retry_at = time.monotonic() + _PAUSE
+        return False
 
     def _sizes(self) -> tuple[object, ...]:
         try:
@@ -113,7 +122,7 @@ class Follower:
         self._file.post(letters)
         self._file.commit()
         self._send(letters)
-        self.is_restless = turn.is_restless or not caught_up
+        self._look_at = turn.look_at
         return caught_up
 
     def _send(self, letters: list[Letter]) -> None:
@@ -154,7 +163,8 @@ class _Turn:
         self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
         self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
         self.touched: set[str] = set()
-        self.is_restless = False
+        self.look_at: int | None = None
+        """When to look again though nothing is new, in milliseconds since the epoch; None where that is not needed."""
 
     def session(self, writer: str, name: str) -> Session:
         """The session whose journal that is, made where it is new."""
@@ -243,7 +253,8 @@ class _Turn:
             is_over = (not session.is_open or writer not in there) and self.now - session.last_ms > LINGER_MS
             if is_over:
                 session.finish(session.last_ms, self.file)
-            self.is_restless |= not is_over
+            if not is_over and (session.is_restless or not session.is_open):
+                self.look_at = self.now + _LOOK_AGAIN_MS
             if writer in self.touched or session.out or is_over:
                 self.file.keep(session, is_over=is_over)
 
@@ -257,10 +268,6 @@ class _Turn:
             at = ("", 0) if segment is None else (segment.name, segment.size)
             letters.append(Letter(number, writer, *at, _line(out, number)))
         return letters
-
-
-LINGER_MS = 10_000
-"""How long a session that ended is followed: hooks that are late, and the end of its transcript."""
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -140,7 +140,9 @@ class Journal:
         descriptor = descriptors.open_carrier(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             owners.try_lock(descriptor)
-            header = header_line("process", self.writer, self.segment, os.getpid(), time.time_ns() // 1_000_000)
+            pid = os.getpid()
+            now = time.time_ns() // 1_000_000
+            header = header_line("process", self.writer, self.segment, pid, now, owners.process_start(pid))
             files.write_all(descriptor, header)
             self._header_bytes = len(header)
             path = os.path.join(self.folder, names.segment_name(self.writer, self.segment))
@@ -158,7 +160,7 @@ class Journal:
         self.torn = False
 
 
-def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) -> bytes:
+def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, process_start: int | None) -> bytes:
     """The first line of a segment: who writes, and how to find out whether it lives.
 
     Args:
@@ -167,6 +169,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) ->
         segment: the segment's number.
         pid: the owner's process id.
         time_ms: now, in milliseconds since the epoch.
+        process_start: when the owner started, in clock ticks since boot; None where nobody knows.
     """
     fields: dict[str, object] = {
         "format": events.FORMAT,
@@ -174,7 +177,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) ->
         "segment": segment,
         "kind": kind,
         "pid": pid,
-        "process-start": owners.process_start(pid),
+        "process-start": process_start,
         "host": os.uname().nodename,
         "boot": owners.boot_id(),
         "pid-namespace": owners.pid_namespace(),

@@ -60,3 +60,8 @@ def journal_folder(folder: str) -> str:
 def snapshot_path(folder: str) -> str:
     """A hub's shared file."""
     return os.path.join(folder, SNAPSHOT)
+
+
+def sessions_path(folder: str) -> str:
+    """What a hub knows of the sessions of other programs."""
+    return os.path.join(folder, SESSIONS)

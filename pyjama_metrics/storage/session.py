@@ -29,8 +29,20 @@ class SessionJournal:
         """Nothing is made before the first event."""
         self.folder = names.journal_folder(folder)
         self.pid = pid
-        self.writer = f"{label}-{pid}-{owners.process_start(pid) or 0:x}"
+        self.owner_start = owners.process_start(pid)
+        self.writer = f"{label}-{pid}-{self.owner_start or 0:x}"
         self.fsync = fsync
+
+    @classmethod
+    def of_writer(cls, folder: str, writer: str, *, fsync: bool) -> SessionJournal:
+        """The journal of a session that others began, by its name, ``<label>-<pid>-<process start in hex>``.
+
+        Its owner may be dead by now. Raises ValueError where that is no name of a session's writer.
+        """
+        label, pid, start = writer.rsplit("-", 2)
+        journal = cls(folder, label, pid=int(pid), fsync=fsync)
+        journal.writer, journal.owner_start = writer, int(start, 16) or None
+        return journal
 
     def append(self, line: bytes) -> None:
         """Append whole lines in one write. Raises OSError when the disk did not take all of it."""
@@ -83,7 +95,7 @@ class SessionJournal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(hidden, flags, files.FILE_MODE)
         try:
-            files.write_all(descriptor, header_line("session", self.writer, number, self.pid, number))
+            files.write_all(descriptor, header_line("session", self.writer, number, self.pid, number, self.owner_start))
             os.link(hidden, path)
         except FileExistsError:
             pass  # another process of the session made the same one in the same millisecond: that one serves

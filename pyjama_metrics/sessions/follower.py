@@ -32,6 +32,8 @@ READ_BYTES = 8 * 1024 * 1024
 LINGER_MS = 10_000
 """How long a session that ended is followed: hooks that are late, and the end of its transcript."""
 _LOOK_AGAIN_MS = 1_000
+_MOST_TRANSCRIPTS = 500
+"""Files of one session that its hooks may name."""
 _PAUSE = 5.0
 """Seconds until the next try where a turn failed."""
 _LEAST_SHARE = 256 * 1024
@@ -208,9 +210,9 @@ class _Turn:
         session = self.session(writer, events.text_of(name))
         if not session.agent:
             self.name(session, event, header)
-        path = event.get("transcript")
-        if isinstance(path, str):
-            self.transcripts.belongs(session, path, event.get("agent-transcript"))
+        for path in (event.get("transcript"), event.get("agent-transcript")):
+            if isinstance(path, str) and path and path not in session.transcripts:
+                session.transcripts = [*session.transcripts, path][-_MOST_TRANSCRIPTS:]
         session.hook(event | {"time": time_ms}, self.file)
 
     def name(self, session: Session, event: dict[str, Any], header: dict[str, Any]) -> None:
@@ -229,18 +231,22 @@ class _Turn:
 
     def read_transcripts(self) -> bool:
         """Read on in the transcripts of the sessions that are not over; whether that was all."""
-        caught_up = True
-        for session in list(self.sessions.values()):
-            for place in self.transcripts.of(session):
-                part = self.transcripts.read(place, self.file.position(place.path), self.budget)
+        caught_up, looked = True, set[str]()
+        for session in sorted(self.sessions.values(), key=lambda each: each.last_ms, reverse=True):
+            for path in self.transcripts.of(session):
+                if path in looked:
+                    continue  # an earlier process worked on the same session
+                looked.add(path)
+                part = self.transcripts.read(session.source, path, self.file.position(path), self.budget)
                 if part is None:
                     continue
                 self.touched.add(session.writer)
                 for sub, fact in part.facts:
                     session.fact(fact, sub, self.file)
-                self.file.set_position(place.path, part.position)
+                self.file.set_position(path, part.position)
                 self.budget -= part.size
                 caught_up &= part.is_all
+        self.transcripts.forget(looked)
         return caught_up
 
     # -- what follows ----------------------------------------------------------------------------------------------

@@ -157,6 +157,8 @@ class Session:
     told: dict[str, Any] = field(default_factory=dict)
     """What is known about the session, as it was told last."""
     origin: dict[str, Any] = field(default_factory=dict)
+    transcripts: list[str] = field(default_factory=list)
+    """Files that its hooks named."""
     compactions: int = 0
     totals: dict[str, list[int]] = field(default_factory=dict)
     """What the program itself has counted, by model."""

@@ -13,6 +13,7 @@ from tests.sessions.telling import START, Memory, Told, begun
 
 
 def test_a_session_is_a_run_of_the_agent_named_after_the_project() -> None:
+    """A session is a run of the agent named after the project."""
     told = begun()
     agent = told.state["agents"]["web-shop"]
     assert agent["source"] == "claude-code"
@@ -22,6 +23,7 @@ def test_a_session_is_a_run_of_the_agent_named_after_the_project() -> None:
 
 
 def test_from_the_prompt_to_the_end() -> None:
+    """From the prompt to the end."""
     told = Told().hook("SessionStart", how="startup")
     assert told.status() == "waiting: the next prompt"
     assert told.hook("UserPromptSubmit", turn="t1").status() == "running"
@@ -36,6 +38,7 @@ def test_from_the_prompt_to_the_end() -> None:
 
 
 def test_another_call_that_ends_meanwhile_does_not_end_the_wait_for_a_permission() -> None:
+    """Another call that ends meanwhile does not end the wait for a permission."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("PreToolUse", tool="Read", call="c2")
     told.hook("PermissionRequest", tool="Bash").hook("PostToolUse", tool="Read", call="c2")
     assert told.status() == "waiting: permission to use Bash"
@@ -45,6 +48,7 @@ def test_another_call_that_ends_meanwhile_does_not_end_the_wait_for_a_permission
 
 
 def test_the_subagents_permission_is_what_the_session_waits_for() -> None:
+    """The subagents permission is what the session waits for."""
     told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
     told.hook("PreToolUse", tool="Bash", call="c1", agent_id="a1", agent_type="Explore")
     told.hook("PermissionRequest", tool="Bash", agent_id="a1", agent_type="Explore")
@@ -58,18 +62,21 @@ def test_the_subagents_permission_is_what_the_session_waits_for() -> None:
     ("tool", "reason"), [("AskUserQuestion", "an answer to its question"), ("ExitPlanMode", "approval of its plan")]
 )
 def test_a_tool_that_asks_the_person_makes_the_session_wait(tool: str, reason: str) -> None:
+    """A tool that asks the person makes the session wait."""
     told = begun().hook("PreToolUse", tool=tool, call="c1").hook("PermissionRequest", tool=tool)
     assert told.status() == f"waiting: {reason}"
     assert told.hook("PostToolUse", tool=tool, call="c1").status() == "running"
 
 
 def test_an_elicitation_waits_for_an_answer() -> None:
+    """An elicitation waits for an answer."""
     told = begun().hook("Elicitation", server="db")
     assert told.status() == "waiting: an answer for db"
     assert told.hook("ElicitationResult", server="db").status() == "running"
 
 
 def test_agents_in_the_background_go_on_after_stop_and_commands_are_not_waited_for() -> None:
+    """Agents in the background go on after stop and commands are not waited for."""
     told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
     told.hook("Stop", background={"agents": 1, "commands": 0})
     assert (told.status(), told.status("web-shop/Explore")) == ("running", "running")
@@ -81,6 +88,7 @@ def test_agents_in_the_background_go_on_after_stop_and_commands_are_not_waited_f
 
 
 def test_subagents_are_child_agents_of_the_session() -> None:
+    """Subagents are child agents of the session."""
     told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
     child = told.state["agents"]["web-shop/Explore"]
     assert (child["parent-agent"], child["parent"]) == ("web-shop", "claude-code-s1-77-1f.1")
@@ -88,11 +96,13 @@ def test_subagents_are_child_agents_of_the_session() -> None:
 
 
 def test_the_programs_own_helper_of_a_compaction_is_no_subagent() -> None:
+    """The programs own helper of a compaction is no subagent."""
     told = begun().hook("SubagentStop", agent_id="a9", agent_type="")
     assert set(told.state["agents"]) == {"web-shop"}
 
 
 def test_a_subagent_that_goes_on_is_another_run() -> None:
+    """A subagent that goes on is another run."""
     told = begun()
     for _ in range(2):
         told.hook("SubagentStart", agent_id="a1", agent_type="Explore").hook("SubagentStop", agent_id="a1", agent_type="Explore")
@@ -100,6 +110,7 @@ def test_a_subagent_that_goes_on_is_another_run() -> None:
 
 
 def test_a_call_that_nobody_answers_is_not_executed_and_no_failure() -> None:
+    """A call that nobody answers is not executed and no failure."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("PostToolBatch", calls=[["c1", "Bash"], ["c2", "Nope"]])
     assert told.tools() == {}, "the hook that would answer may still be on its way"
     assert told.later().tools() == {"Bash": (0, 0, 1), "Nope": (0, 0, 1)}
@@ -108,6 +119,7 @@ def test_a_call_that_nobody_answers_is_not_executed_and_no_failure() -> None:
 
 @pytest.mark.parametrize("proof", ["UserPromptSubmit", "Stop", "SessionEnd"])
 def test_what_proves_that_nothing_runs(proof: str) -> None:
+    """What proves that nothing runs."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1")
     assert told.later(3_600_000).tools() == {}, "it may run for an hour"
     told.hook(proof, turn="t2")
@@ -115,23 +127,27 @@ def test_what_proves_that_nothing_runs(proof: str) -> None:
 
 
 def test_a_hook_that_is_late_beats_the_doubt() -> None:
+    """A hook that is late beats the doubt."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("Stop").hook("PostToolUse", tool="Bash", call="c1")
     assert told.later().tools() == {"Bash": (1, 0, 0)}
     assert told.status() == "waiting: the next prompt", "it is late, and the session waits all the same"
 
 
 def test_a_call_that_is_told_after_its_answer_is_not_open() -> None:
+    """A call that is told after its answer is not open."""
     told = begun().hook("PostToolUse", tool="Bash", call="c1").hook("PreToolUse", tool="Bash", call="c1").hook("Stop")
     assert told.later().tools() == {"Bash": (1, 0, 0)}
 
 
 def test_an_interrupt_by_the_person_is_an_execution_that_was_interrupted() -> None:
+    """An interrupt by the person is an execution that was interrupted."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1")
     told.hook("PostToolUseFailure", tool="Bash", call="c1", error="interrupted", interrupted=True)
     assert told.tools() == {"Bash": (0, 0, 1)}
 
 
 def test_an_interrupt_that_only_the_transcript_tells_makes_the_session_wait() -> None:
+    """An interrupt that only the transcript tells makes the session wait."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1")
     told.fact(facts.Interrupted(told.now + 50))
     assert told.status() == "waiting: the next prompt"
@@ -139,6 +155,7 @@ def test_an_interrupt_that_only_the_transcript_tells_makes_the_session_wait() ->
 
 
 def test_an_api_error_fails_the_run_and_the_next_prompt_begins_another() -> None:
+    """An api error fails the run and the next prompt begins another."""
     told = begun().hook("StopFailure", error="rate_limit")
     agent = told.state["agents"]["web-shop"]
     assert (told.status(), agent["last-error"]["message"]) == ("failed", "rate_limit")
@@ -149,11 +166,13 @@ def test_an_api_error_fails_the_run_and_the_next_prompt_begins_another() -> None
 
 
 def test_a_session_that_ends_in_the_middle_of_its_work_was_stopped() -> None:
+    """A session that ends in the middle of its work was stopped."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("SessionEnd", reason="other")
     assert told.status() == "stopped"
 
 
 def test_hooks_that_are_late_do_not_begin_an_ended_session_again() -> None:
+    """Hooks that are late do not begin an ended session again."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("Stop").hook("SessionEnd", reason="other")
     told.hook("PostToolUse", tool="Bash", call="c1").hook("PreToolUse", tool="Read", call="c2")
     assert told.status() == "completed"
@@ -161,11 +180,13 @@ def test_hooks_that_are_late_do_not_begin_an_ended_session_again() -> None:
 
 
 def test_a_session_that_is_seen_in_its_middle_has_begun() -> None:
+    """A session that is seen in its middle has begun."""
     told = Told().hook("PostToolUse", tool="Bash", call="c1")
     assert (told.status(), told.tools()) == ("waiting: the next prompt", {"Bash": (1, 0, 0)})
 
 
 def test_the_same_hook_twice_counts_once() -> None:
+    """The same hook twice counts once."""
     told = begun().hook("UserPromptSubmit", turn="t1")
     for _ in range(2):
         told.hook("PreToolUse", tool="Bash", call="c1").hook("PostToolUseFailure", tool="Bash", call="c1", error="exit code 3")
@@ -174,6 +195,7 @@ def test_the_same_hook_twice_counts_once() -> None:
 
 
 def test_hooks_without_ids_are_matched_with_the_transcript() -> None:
+    """Hooks without ids are matched with the transcript."""
     told = begun().hook("PreToolUse", tool="Bash").hook("PostToolUse", tool="Bash")
     told.fact(facts.Call("c1", START, "Bash")).fact(facts.Result("c1", START, facts.OK, None, None, None))
     told.fact(facts.Call("c2", START, "Bash")).fact(facts.Result("c2", START, facts.ERROR, "failed", None, None))
@@ -188,6 +210,7 @@ def spent(message: str, output: int, *, time: int = START, model: str = "claude-
 
 
 def test_an_answer_counts_once_with_its_largest_figures() -> None:
+    """An answer counts once with its largest figures."""
     told = begun()
     for output in (7, 20, 20, 7):
         told.fact(spent("m1", output))
@@ -199,6 +222,7 @@ def test_an_answer_counts_once_with_its_largest_figures() -> None:
 
 
 def test_a_copy_in_another_session_is_charged_to_whoever_told_it_first() -> None:
+    """A copy in another session is charged to whoever told it first."""
     memory = Memory()
     first = Told(memory=memory).hook("SessionStart").fact(spent("m1", 20))
     fork = Told(memory=memory, session="s2").hook("SessionStart").fact(spent("m1", 20)).fact(spent("m2", 3))
@@ -208,12 +232,14 @@ def test_a_copy_in_another_session_is_charged_to_whoever_told_it_first() -> None
 
 
 def test_a_subagents_answers_are_its_own() -> None:
+    """A subagents answers are its own."""
     told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore").fact(spent("m1", 20), "a1")
     assert told.state["agents"]["web-shop/Explore"]["tokens"]["output-tokens"] == 20
     assert told.state["agents"]["web-shop"]["tokens"]["output-tokens"] == 0
 
 
 def test_requests_that_the_transcript_does_not_list_come_from_the_programs_own_sum() -> None:
+    """Requests that the transcript does not list come from the programs own sum."""
     told = begun().fact(spent("m1", 20)).fact(facts.Compacted(START))
     told.fact(facts.Totals(START, {"claude-opus-5-5": (510, 80, 4030, 40, 5)}, None))
     told.hook("SessionEnd", reason="other").finished().finished()
@@ -227,12 +253,14 @@ def test_requests_that_the_transcript_does_not_list_come_from_the_programs_own_s
 
 
 def test_a_compaction_that_no_source_counts_is_an_unpriced_request() -> None:
+    """A compaction that no source counts is an unpriced request."""
     told = begun().fact(spent("m1", 20)).fact(facts.Compacted(START)).hook("SessionEnd", reason="other").finished()
     assert told.state["models"]["(requests that the transcript does not list)"]["requests"] == 1
     assert told.state["tokens"]["output-tokens"] == 20
 
 
 def test_what_the_transcript_tells_about_the_session() -> None:
+    """What the transcript tells about the session."""
     told = begun().fact(facts.About(START, branch="main", version="2.1.329")).fact(spent("m1", 20, time=START + 5))
     session = told.state["agents"]["web-shop"]["runs"]["claude-code-s1-77-1f.1"]["session"]
     assert {name: value for name, (_, value) in session.items()} == {
@@ -245,11 +273,13 @@ def test_what_the_transcript_tells_about_the_session() -> None:
 
 
 def test_prompts_that_hooks_told_are_not_told_again() -> None:
+    """Prompts that hooks told are not told again."""
     told = begun().fact(facts.Prompt("u1", START, "t1")).fact(facts.Prompt("u2", START, "t2")).fact(facts.Prompt("u2", START))
     assert told.state["agents"]["web-shop"]["messages"] == {"user": 2}
 
 
 def test_a_session_without_hooks_is_all_that_its_transcript_tells() -> None:
+    """A session without hooks is all that its transcript tells."""
     told = Told(has_hooks=False).fact(facts.Prompt("u1", START))
     told.fact(facts.Call("c1", START, "Bash")).fact(facts.Result("c1", START, facts.NOT_EXECUTED, None, None, None))
     told.fact(facts.Call("c2", START, "Bash")).fact(facts.Result("c2", START, facts.ERROR, "exit code 3", None, None))
@@ -303,6 +333,7 @@ def test_hooks_in_any_order_twice_or_lost_with_a_transcript_count_the_truth(
 
 @given(st.lists(st.sampled_from(["Pre", "Post", "Batch", "Stop", "Prompt"]), max_size=12), st.randoms(use_true_random=False))
 def test_hooks_alone_never_count_a_call_twice(kinds: list[str], chance: random.Random) -> None:
+    """Hooks alone never count a call twice."""
     told = begun()
     for kind in kinds:
         call = f"c{chance.randrange(2)}"

@@ -7,6 +7,7 @@ import os
 SNAPSHOT = "metrics.json"
 REQUESTS = "requests.db"
 JOURNAL = "journal"
+FOLDER_LOCK = "folder.lock"
 
 
 def segment_name(writer: str, number: int) -> str:
@@ -46,3 +47,8 @@ def journal_folder(folder: str) -> str:
 def snapshot_path(folder: str) -> str:
     """A hub's shared file."""
     return os.path.join(folder, SNAPSHOT)
+
+
+def folder_lock_path(folder: str) -> str:
+    """The file whose lock is held by whoever folds a hub continuously."""
+    return os.path.join(folder, FOLDER_LOCK)

@@ -218,6 +218,9 @@ class _Folding:
     def on_writer(self, event: Event) -> None:
         """The header of a segment says who writes; it changes no figure."""
 
+    def on_hook(self, event: Event) -> None:
+        """What another program's hook told; whoever follows its sessions makes events of it, and they change the figures."""
+
     def on_lost(self, event: Event) -> None:
         self.problem("lost-events", count_of(event["count"]))
 
@@ -500,6 +503,7 @@ class _Folding:
 
 RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "writer": _Folding.on_writer,
+    "hook": _Folding.on_hook,
     "lost": _Folding.on_lost,
     "start": _Folding.on_start,
     "complete": _Folding.on_complete,

@@ -136,8 +136,7 @@ class Follower:
             there = self._there(mine[0])
             left = [letter for letter in mine if letter.number not in there]
             if left:
-                journal = SessionJournal.of_writer(self._folder, writer, fsync=settings.fsync())
-                journal.append(b"".join(letter.line for letter in left))
+                _journal(self._folder, writer).append(b"".join(letter.line for letter in left))
         if letters:
             self._file.sent(letters)
             self._file.commit()
@@ -274,6 +273,12 @@ class _Turn:
             at = ("", 0) if segment is None else (segment.name, segment.size)
             letters.append(Letter(number, writer, *at, _line(out, number)))
         return letters
+
+
+def _journal(folder: str, writer: str) -> SessionJournal:
+    """The journal of a session that a hook began; the process that owns it may be gone by now."""
+    label, pid, started = writer.rsplit("-", 2)
+    return SessionJournal(folder, label, pid=int(pid), started=int(started, 16), fsync=settings.fsync())
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -140,9 +140,7 @@ class Journal:
         descriptor = descriptors.open_carrier(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             owners.try_lock(descriptor)
-            pid = os.getpid()
-            now = time.time_ns() // 1_000_000
-            header = header_line("process", self.writer, self.segment, pid, now, owners.process_start(pid))
+            header = header_line("process", self.writer, self.segment, os.getpid(), time.time_ns() // 1_000_000)
             files.write_all(descriptor, header)
             self._header_bytes = len(header)
             path = os.path.join(self.folder, names.segment_name(self.writer, self.segment))
@@ -160,7 +158,7 @@ class Journal:
         self.torn = False
 
 
-def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, process_start: int | None) -> bytes:
+def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, *, started: int | None = None) -> bytes:
     """The first line of a segment: who writes, and how to find out whether it lives.
 
     Args:
@@ -169,7 +167,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, pr
         segment: the segment's number.
         pid: the owner's process id.
         time_ms: now, in milliseconds since the epoch.
-        process_start: when the owner started, in clock ticks since boot; None where nobody knows.
+        started: when the owner started, in clock ticks since boot, where that is known; looked up where not.
     """
     fields: dict[str, object] = {
         "format": events.FORMAT,
@@ -177,7 +175,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, pr
         "segment": segment,
         "kind": kind,
         "pid": pid,
-        "process-start": process_start,
+        "process-start": owners.process_start(pid) if started is None else started,
         "host": os.uname().nodename,
         "boot": owners.boot_id(),
         "pid-namespace": owners.pid_namespace(),

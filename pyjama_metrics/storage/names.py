@@ -8,6 +8,7 @@ SNAPSHOT = "metrics.json"
 REQUESTS = "requests.db"
 SESSIONS = "sessions.db"
 JOURNAL = "journal"
+FOLDER_LOCK = "folder.lock"
 
 
 FOLLOWED = ("claude-code", "codex")
@@ -65,3 +66,8 @@ def snapshot_path(folder: str) -> str:
 def sessions_path(folder: str) -> str:
     """What a hub knows of the sessions of other programs."""
     return os.path.join(folder, SESSIONS)
+
+
+def folder_lock_path(folder: str) -> str:
+    """The file whose lock is held by whoever folds a hub continuously."""
+    return os.path.join(folder, FOLDER_LOCK)

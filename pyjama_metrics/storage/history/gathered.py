@@ -44,8 +44,8 @@ def gather(offset: int, size: int, events: Sequence[Event | None]) -> Batch:
     items: list[Groups | Single] = []
     groups: Groups = {}
     for line, event in enumerate(events, 1):
-        if event is None:
-            continue
+        if event is None or event.get("event") == "hook":
+            continue  # what a hook told changes nothing, and there may be many
         if event.get("event") == "tool":
             try:
                 key = event["agent"], event.get("run"), event["tool"], event.get("status", "ok")

@@ -17,6 +17,7 @@ from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, Snapsho
 from pyjama_metrics.fold import fold
 from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.state import State
+from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.storage import followed, losses, names, segments
 from pyjama_metrics.storage.files import Signature
 from pyjama_metrics.storage.history.follower import EVERYTHING, History
@@ -133,6 +134,17 @@ class Hub:
 
                 self._follower = Follower(self.folder, self.clock)
         return self._follower
+
+    def watches_sessions(self) -> bool:
+        """Whether a session is open, or ended a moment ago: only whoever folds on will find its program dead, or its last words."""
+        if self._follower is not None and self._follower.expects_more:
+            return True
+        state = self._cached[1] if self._cached is not None else None
+        return state is not None and any(
+            names.source_of(run_id) is not None and run["status"] in OPEN
+            for agent in state["agents"].values()
+            for run_id, run in agent["runs"].items()
+        )
 
     # -- folding ---------------------------------------------------------------------------------------------------
 

@@ -8,19 +8,20 @@ from contextlib import suppress
 
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.hub import Hub
-from pyjama_metrics.integrations.starting import try_lock
-from pyjama_metrics.storage import names
+from pyjama_metrics.integrations.starting import is_in_place, try_lock
 
-QUIET = 2.0
-"""Seconds without news after which it leaves."""
+QUIET = 5.0
+"""Seconds without news after which it leaves, unless a session is open."""
 LONGEST_QUIET = 30.0
 """Seconds without news after which it leaves even where the hub cannot be brought up to date."""
 PAUSE = 0.1
-"""Seconds between two folds."""
+"""Seconds between two folds while there is news."""
+LONG_PAUSE = 1.0
+"""Seconds between two looks while there is none, and a session is open: its program may end without a word."""
 
 
 def main(lock: int | None = None) -> int:
-    """Fold until there was nothing new for a while.
+    """Fold until there was nothing new for a while, and no session is open.
 
     Args:
         lock: the descriptor of the lock, where whoever started this process handed it over.
@@ -32,46 +33,38 @@ def main(lock: int | None = None) -> int:
     hub = Hub()
     if lock is None:
         lock = try_lock(hub.folder)
-    while lock is not None and _is_in_place(hub.folder, lock):
+    while lock is not None and is_in_place(hub.folder, lock):
         _fold_while_there_is_news(hub, lock)
         os.close(lock)
         # Whoever recorded while we still had the lock has started nobody: so look once more without it.
-        lock = try_lock(hub.folder) if _has_news(hub) else None
+        lock = try_lock(hub.folder) if os.path.isdir(hub.folder) and _folded(hub) else None
     return 0
 
 
 def _fold_while_there_is_news(hub: Hub, lock: int) -> None:
     last_news = time.monotonic()
-    while _is_in_place(hub.folder, lock):
-        events, caught_up = _folded(hub)
+    while is_in_place(hub.folder, lock):
+        news = _folded(hub)
         now = time.monotonic()
-        if events:
+        if news:
             last_news = now
-        elif now - last_news > (QUIET if caught_up else LONGEST_QUIET):
-            return
-        time.sleep(PAUSE)
+        quiet = now - last_news
+        if quiet > LONGEST_QUIET or (quiet > QUIET and news is not None):
+            if not hub.watches_sessions():
+                return
+        time.sleep(PAUSE if quiet < QUIET else LONG_PAUSE)
 
 
-def _has_news(hub: Hub) -> bool:
-    return os.path.isdir(hub.folder) and _folded(hub)[0] > 0
-
-
-def _folded(hub: Hub) -> tuple[int, bool]:
+def _folded(hub: Hub) -> bool | None:
+    """Bring the hub up to date; whether there was news, None where it could not be done."""
     try:
+        caught_up = hub.follow()
+        if caught_up and not hub.pending():
+            return False
         report = hub.fold()
     except HubError:
-        return 0, False  # a full disk, say: whoever reads is told, and the journals wait
-    return report.events, report.caught_up
-
-
-def _is_in_place(folder: str, lock: int) -> bool:
-    """Whether ours is the lock that others would try: the hub's folder may have been removed."""
-    try:
-        there = os.stat(names.folder_lock_path(folder))
-    except OSError:
-        return False
-    mine = os.fstat(lock)
-    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+        return None  # a full disk, say: whoever reads is told, and the journals wait
+    return bool(report.events) or not caught_up or not report.caught_up
 
 
 def _detach() -> None:

@@ -50,6 +50,44 @@ def try_lock(folder: str) -> int | None:
     return None
 
 
+class FolderLock:
+    """The lock of whoever folds the hub in one folder continuously, taken as soon as it is to be had, and kept.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    def keep(self) -> bool:
+        """Take the lock, or see that it is still the one that others would try; whether it is held. Never waits, never raises."""
+        if self._descriptor is not None and not is_in_place(self._folder, self._descriptor):
+            self.release()
+        if self._descriptor is None:
+            try:
+                self._descriptor = try_lock(self._folder)
+            except OSError:
+                return False  # there is no folder, or it may not be written: nobody records there either
+        return self._descriptor is not None
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_in_place(folder: str, lock: int) -> bool:
+    """Whether a lock that is held is the one that others would try: the hub's folder may have been removed."""
+    try:
+        there = os.stat(names.folder_lock_path(folder))
+    except OSError:
+        return False
+    mine = os.fstat(lock)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+
 def _start(lock: int) -> None:
     import fcntl
 

@@ -48,6 +48,7 @@ class Follower:
 
     Attributes:
         trouble: why the last turn failed; None where it did not.
+        is_busy: whether another process was at it in the last turn.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
@@ -56,6 +57,7 @@ class Follower:
         clock: seconds since the epoch.
         """
         self.trouble: HubError | None = None
+        self.is_busy = False
         self._look_at: int | None = None
         self._retry_at = 0.0
         self._folder, self._clock = folder, clock
@@ -72,12 +74,18 @@ class Follower:
             return True
         return self._look_at is not None and self._clock() * 1000 >= self._look_at
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether time alone will tell something, as of the last turn."""
+        return self._look_at is not None
+
     def advance(self, budget: int = READ_BYTES) -> bool:
         """Bring the journals closer to what hooks and transcripts tell; whether nothing was left to read. Never raises.
 
         Args:
             budget: bytes after which to take no more.
         """
+        self.is_busy = False
         sizes = self._sizes()
         if not sizes and not os.path.exists(self._file.path):
             self._quiet, self._look_at = sizes, None
@@ -86,7 +94,8 @@ class Follower:
             with self._lock.held(0.0), self._file:
                 caught_up = self._advance(budget)
         except LockTimeout:
-            return False  # somebody else is at it
+            self.is_busy = True
+            return False
         except HubError as error:
             return self._failed(error)
         except OSError as error:

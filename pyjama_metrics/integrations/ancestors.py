@@ -13,61 +13,15 @@ if TYPE_CHECKING:
 PROGRAMS = frozenset({"claude", "codex", "node", "bun"})
 """Names of the programs. Of another name they are found as well; but only by its name is the first process of a container one."""
 
-BETWEEN = frozenset(
-    [
-        "sh",
-        "bash",
-        "dash",
-        "zsh",
-        "ksh",
-        "mksh",
-        "fish",
-        "ash",
-        "busybox",
-        "csh",
-        "tcsh",
-        "env",
-        "nice",
-        "nohup",
-        "setsid",
-        "stdbuf",
-        "timeout",
-        "time",
-        "xargs",
-        "sudo",
-        "doas",
-        "su",
-        "perl",
-        "ruby",
-        "uv",
-        "uvx",
-        "pyenv",
-        "pipx",
-        "npx",
-        "direnv",
-        "mise",
-        "asdf",
-        "pyjama-metrics",
-    ]
-)
-"""Shells and wrappers that stand between a program and its hook."""
+_BETWEEN = """
+sh bash dash zsh ksh mksh fish ash busybox csh tcsh
+env nice nohup setsid stdbuf timeout time xargs sudo doas su perl ruby uv uvx pyenv pipx npx direnv mise asdf
+"""
+BETWEEN = frozenset(_BETWEEN.split())
+"""Shells and wrappers that stand between a program and its hook; Python, by whatever version it is called, is one too."""
 
-STARTERS = frozenset(
-    [
-        "systemd",
-        "init",
-        "launchd",
-        "tini",
-        "dumb-init",
-        "docker-init",
-        "catatonit",
-        "runit",
-        "s6-svscan",
-        "s6-supervise",
-        "supervisord",
-        "containerd-shim",
-    ]
-)
+_ADOPTERS = "systemd init launchd tini dumb-init docker-init catatonit runit s6-svscan s6-supervise supervisord containerd-shim"
+ADOPTERS = frozenset(_ADOPTERS.split())
 """Processes that adopt those whose parents have ended."""
 
 MOST = 32
@@ -94,7 +48,7 @@ def program(process: int, look: Callable[[int], Told | None] = owners.process_na
             # There is no /proc, or the process has just ended and we are being adopted.
             return None if pid != process or os.path.isdir("/proc/self") else (process, None)
         name, fields = told
-        if (pid == 1 or name in STARTERS) and name not in PROGRAMS:
+        if (pid == 1 or name in ADOPTERS) and name not in PROGRAMS:
             return None
         if not _is_between(name):
             return pid, int(fields[19])

@@ -49,9 +49,8 @@ def _fold_while_there_is_news(hub: Hub, lock: int) -> None:
         if news:
             last_news = now
         quiet = now - last_news
-        if quiet > LONGEST_QUIET or (quiet > QUIET and news is not None):
-            if not hub.watches_sessions():
-                return
+        if (quiet > LONGEST_QUIET or (quiet > QUIET and news is not None)) and not hub.watches_sessions():
+            return
         time.sleep(PAUSE if quiet < QUIET else LONG_PAUSE)
 
 

@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 class Transcripts:
-    """Reads on in transcripts, and remembers of each how large it was, so that it need not be opened to see that nothing is new."""
+    """Reads on in transcripts, and remembers how large each was: it need not be opened to see that nothing is new."""
 
     def __init__(self) -> None:
         self._buffer = bytearray(PIECE)
@@ -53,7 +53,7 @@ class Transcripts:
             found |= dict.fromkeys(os.path.join(beside, name) for name in names if name.endswith(ENDING))
         return list(found)
 
-    def have_grown(self, paths: Iterator[str] | None = None) -> bool:
+    def have_grown(self) -> bool:
         """Whether one of the files that were looked at lately is another one, or has another size. Opens none."""
         return any(_look(path) != seen for path, seen in self._looked.items())
 
@@ -118,3 +118,28 @@ class _Lines:
 
     def state(self) -> None:
         return None
+
+
+class _Rollouts:
+    """What the lines of a rollout tell, which depends on those before them."""
+
+    def __init__(self, state: Any) -> None:
+        self._rollout = Rollout(state)
+
+    def begin_anew(self) -> None:
+        self._rollout = Rollout(None)
+
+    def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str | None, Fact]]:
+        for line in bytes(memoryview(buffer)[begin:end]).split(b"\n"):
+            yield from self._rollout.read(line)
+
+    def state(self) -> Any:
+        return self._rollout.as_json()
+
+
+def _look(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size

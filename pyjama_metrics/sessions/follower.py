@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyjama_metrics import events, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
-from pyjama_metrics.events import MAX_TIME_MS
+from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
-from pyjama_metrics.sessions.machine import Out, Session
+from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
 from pyjama_metrics.storage import segments
 from pyjama_metrics.storage.lock import FoldLock
@@ -126,6 +126,8 @@ class Follower:
         listed = [each for each in segments.listing(self._folder) if source_of(each.writer) is not None]
         self._file.forget_journals(segment.name for segment in listed)
         turn = _Turn(self._file, self._transcripts, now, budget)
+        if self._file.is_new:
+            turn.learn(listed)
         caught_up = min(map(turn.read_journal, listed), default=True)
         caught_up &= turn.read_transcripts()
         turn.settle({segment.writer for segment in listed})
@@ -157,12 +159,7 @@ class Follower:
             if segment.writer != first.writer or (first.segment and segment.name < first.segment):
                 continue
             offset = first.offset if segment.name == first.segment else 0
-            while True:
-                lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
-                if not size:
-                    break
-                offset += size
-                found.update(n for event in segments.parse(lines) if event and type(n := event.get("n")) is int)
+            found.update(n for event in _events_of(segment, offset) if type(n := event.get("n")) is int)
         return found
 
 
@@ -173,6 +170,8 @@ class _Turn:
         self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
         self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
         self.touched: set[str] = set()
+        self.turns: dict[str, list[str]] = {}
+        """Prompts that the journals say were told, by their writers, where the memory of that is gone."""
         self.look_at: int | None = None
         """When to look again though nothing is new, in milliseconds since the epoch; None where that is not needed."""
 
@@ -181,9 +180,37 @@ class _Turn:
         found = self.sessions.get(writer)
         if found is None:
             found = self.file.session(writer) or Session(source_of(writer) or "", name, writer, has_hooks=True)
+            found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
         return found
+
+    def learn(self, listed: list[Segment]) -> None:
+        """Learn from the journals what was told already, because the memory of it is gone."""
+        largest = 0
+        for segment in listed:
+            for event in _events_of(segment):
+                if type(event.get("n")) is not int:
+                    continue
+                largest = max(largest, event["n"])
+                if isinstance(event.get("call"), str):
+                    self.file.answer(event["call"])
+                if isinstance(event.get("prompt"), str):
+                    self.file.prompted(event["prompt"])
+                if isinstance(event.get("turn"), str):
+                    self.turns.setdefault(segment.writer, []).append(event["turn"])
+                if event.get("event") == "llm":
+                    self.learn_spent(event)
+        self.file.begin_numbers(largest + 1)
+
+    def learn_spent(self, event: dict[str, Any]) -> None:
+        told, session = event.get("request-id"), event.get("session")
+        tokens = tuple(event.get(name, 0) for name in TOKENS)
+        names = [event.get(name) for name in ("agent", "run", "model")]
+        if isinstance(told, str) and isinstance(session, str) and all(isinstance(name, str) for name in names):
+            agent, run, model = map(str, names)
+            spent = Spent(session, agent, run, _time_of(event) or 0, model, tokens)
+            self.file.spend(told.partition(":")[2], spent)
 
     # -- what the hooks wrote --------------------------------------------------------------------------------------
 
@@ -282,6 +309,16 @@ class _Turn:
             at = ("", 0) if segment is None else (segment.name, segment.size)
             letters.append(Letter(number, writer, *at, _line(out, number)))
         return letters
+
+
+def _events_of(segment: Segment, offset: int = 0) -> Iterator[dict[str, Any]]:
+    """The events of a segment, from an offset in bytes on."""
+    while True:
+        lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
+        if not size:
+            return
+        offset += size
+        yield from filter(None, segments.parse(lines))
 
 
 def _journal(folder: str, writer: str) -> SessionJournal:

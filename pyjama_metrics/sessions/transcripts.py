@@ -99,7 +99,7 @@ class Transcripts:
             self._looked[path] = seen
         if not size and kept is not None:
             return None
-        return Part(facts, [reading.position, reader.state()], size, is_all)
+        return Part(facts, [list(reading.position or ()), reader.state()], size, is_all)
 
 
 class _Lines:

@@ -206,6 +206,7 @@ def test_hooks_without_ids_are_matched_with_the_transcript() -> None:
 
 
 def spent(message: str, output: int, *, time: int = START, model: str = "claude-opus-5-5") -> facts.Usage:
+    """An answer of a model."""
     return facts.Usage(message, time, model, 10, output, 30, 40, 5)
 
 

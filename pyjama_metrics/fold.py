@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from pyjama_metrics import histogram, ledger_rows, origins, roll_ups
-from pyjama_metrics.corrections import rows_in
+from pyjama_metrics.corrections import rows_in, sums_in
 from pyjama_metrics.event_fields import (
     ORIGIN,
     Event,
@@ -29,6 +29,7 @@ from pyjama_metrics.event_fields import (
     run_told_by,
     session_fields,
     time_of,
+    times_of,
     usable_durations,
 )
 from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, encode, status_class, text_of
@@ -200,6 +201,13 @@ class _Folding:
         if (time, tool) > (agent["current-tool-time"], agent["current-tool"] or ""):
             agent["current-tool-time"], agent["current-tool"] = time, tool
 
+    def on_executions(self, event: Event) -> None:
+        """Several executions of one tool by one run, as whoever reads an old transcript tells them."""
+        key = (event["agent"], run_name(event["run"]), event["tool"], event.get("status", "ok"))
+        if not are_names(*key):
+            raise Invalid(f"executions of {key!r:.80}")
+        self.groups.setdefault(key, _Group()).times.extend(times_of(event["times"]))
+
     # -- everything else -------------------------------------------------------------------------------------------
 
     def other(self, event: Event) -> None:
@@ -306,9 +314,9 @@ class _Folding:
     def on_message(self, event: Event) -> None:
         agent, time = self.seen(event)
         self.touch_run(agent, event, time)
-        role = text_of(event.get("role"), MAX_WORD)
+        role, count = text_of(event.get("role"), MAX_WORD), count_of(event.get("count", 1))
         for counts in (agent["messages"], self.state["messages"]):
-            counts[role] = counts.get(role, 0) + 1
+            counts[role] = min(LARGEST, counts.get(role, 0) + count)
 
     def on_error(self, event: Event) -> None:
         agent, time = self.seen(event)
@@ -354,6 +362,17 @@ class _Folding:
             minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
             self.add(Charge(agent_id, minute, row.band, row.kind, row.model, row.phase, row.tool, run_id), row.amounts, 1)
         self.log(event, agent_id, "correction", status="ok", run=run_id, message=event.get("reason"))
+
+    def on_usages(self, event: Event) -> None:
+        """The sums of several model calls of one run, none of which is told by anybody else."""
+        rows, run_id = sums_in(event), run_name(event["run"])
+        agent, time = self.seen(event)
+        run = agent["runs"].setdefault(run_id, new_run())
+        run["last-seen"] = max(run["last-seen"], time)
+        for row in rows:
+            minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
+            charge = Charge(text_of(event["agent"]), minute, row.band, row.kind, row.model, row.phase, row.tool, run_id)
+            self.add(charge, row.amounts, 1)
 
     def charge(self, request: Request, sign: int) -> None:
         self.add(charge_of(request), amounts_of(request), sign)
@@ -516,6 +535,8 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "error": _Folding.on_error,
     "llm": _Folding.on_llm,
     "correction": _Folding.on_correction,
+    "executions": _Folding.on_executions,
+    "usages": _Folding.on_usages,
     "workflow": _Folding.on_workflow,
     "step-start": _Folding.on_step_start,
     "step-complete": _Folding.on_step_complete,

@@ -151,7 +151,7 @@ class Session:
     turns: list[str] = field(default_factory=list)
     """The latest prompts that hooks told."""
     untold_prompts: int = 0
-    """Prompts that hooks told without an id."""
+    """Prompts that hooks told and the transcript did not yet."""
     requests: list[list[int]] = field(default_factory=list)
     """Model calls that hooks told, which have no id there: [time, told yet, tokens…]."""
     told: dict[str, Any] = field(default_factory=dict)
@@ -252,12 +252,11 @@ class Session:
             self._touch(time)
             return
         turn = line.get("turn")
-        if not isinstance(turn, str):
-            self.untold_prompts += 1
-        elif turn in self.turns:
-            return  # the very same hook once more
-        else:
+        if isinstance(turn, str):
+            if turn in self.turns:
+                return  # the very same hook once more
             self.turns = [*self.turns[-99:], turn]
+        self.untold_prompts += 1
         self._show("message", time, role="user", turn=turn)
 
     def _on_call(self, line: dict[str, Any], time: int, known: Known) -> None:
@@ -490,10 +489,9 @@ class Session:
     def _prompt(self, fact: facts.Prompt, sub: str | None, time: int, known: Known) -> None:
         if sub is not None or known.prompted(fact.message):
             return
-        if fact.turn is not None and fact.turn in self.turns:
-            return
-        if self.untold_prompts:
-            self.untold_prompts -= 1
+        is_told = fact.turn in self.turns if fact.turn is not None and self.turns else self.untold_prompts > 0
+        if is_told:
+            self.untold_prompts = max(0, self.untold_prompts - 1)
             return
         if fact.turn is not None:
             self.turns = [*self.turns[-99:], fact.turn]

@@ -29,10 +29,10 @@ PATIENCE_MS = 3_000
 NEXT_PROMPT = "the next prompt"
 _QUESTIONS = {"AskUserQuestion": "an answer to its question", "ExitPlanMode": "approval of its plan"}
 """Tools that ask the person, and for what the session waits meanwhile."""
-_LATE = frozenset(
-    {"PostToolUse", "PostToolUseFailure", "PostToolBatch", "PreToolUse", "SubagentStop", "Notification", "StatusLine", "notify"}
-)
-"""Hooks that may still come after the end of a session; they do not begin it again."""
+_BEGINNERS = frozenset({"SessionStart", "UserPromptSubmit"})
+"""Hooks that begin a session again which has ended; all others may come late."""
+_SUBAGENT_TOOLS = frozenset({"Agent", "Task"})
+"""Tools by which a session begins a subagent."""
 _MAIN = ""
 """In place of the id of a subagent: the session itself."""
 UNLISTED = "(requests that the transcript does not list)"
@@ -115,6 +115,8 @@ class Sub:
     run: str
     is_open: bool = True
     begun: int = 1
+    is_told: bool = True
+    """Whether hooks told of its beginning, and so will of its end."""
 
 
 @dataclass(slots=True)
@@ -146,8 +148,11 @@ class Session:
     """What it asked the person for, by a key of the question, the oldest first."""
     subs: dict[str, Sub] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
-    nameless: dict[str, int] = field(default_factory=dict)
-    """Outcomes that hooks told without the id of the call, by subagent and tool: the transcript tells them once more, with it."""
+    nameless: list[list[Any]] = field(default_factory=list)
+    """Outcomes that hooks told without the id of the call, which the transcript tells once more, with it and with the subagent:
+    [time, whether it was passed on, tool, status, duration in milliseconds, error]."""
+    internal: list[str] = field(default_factory=list)
+    """Subagents that the program began for itself: what they use is the session's."""
     turns: list[str] = field(default_factory=list)
     """The latest prompts that hooks told."""
     untold_prompts: int = 0
@@ -187,7 +192,7 @@ class Session:
     def is_restless(self) -> bool:
         """Whether time alone may make a difference."""
         waits = any(call.doubt is not None or call.outcome is not None for call in self.calls.values())
-        return waits or any(not request[1] for request in self.requests)
+        return waits or any(not told[1] for told in [*self.requests, *self.nameless])
 
     # -- hooks -----------------------------------------------------------------------------------------------------
 
@@ -199,7 +204,7 @@ class Session:
             return
         self.has_hooks = True
         self.last_ms = max(self.last_ms, time)
-        if not self.is_open and (self.begun == 0 or kind not in _LATE) and kind != "SessionEnd":
+        if not self.is_open and kind != "SessionEnd" and (self.begun == 0 or _begins(line)):
             self._begin(time, line)
         if self.begun:
             rule(self, line, time, known)
@@ -288,11 +293,11 @@ class Session:
             asked = self.calls.pop(call, None)
             run = run if asked is None else asked.run
             known.answer(call)
-        else:
-            key = f"{sub} {tool}"
-            self.nameless[key] = self.nameless.get(key, 0) + 1
         error = line.get("error") if status == "error" else None
-        self._execution(call if isinstance(call, str) else None, sub, run, tool, status, time, line.get("duration-ms"), error)
+        if not isinstance(call, str):
+            self.nameless = [*self.nameless[-199:], [time, False, tool, status, line.get("duration-ms"), error]]
+            return
+        self._execution(call, sub, run, tool, status, time, line.get("duration-ms"), error)
 
     def _on_batch(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, calls = self._sub_of(line, time), line.get("calls")
@@ -336,6 +341,7 @@ class Session:
     def _on_stop(self, line: dict[str, Any], time: int, known: Known) -> None:
         self.asked.clear()
         self._doubt(time, _MAIN)
+        self._end_untold_subs(time)
         self.is_busy = self._goes_on(line)
         self._touch(time)
 
@@ -344,7 +350,13 @@ class Session:
         background = line.get("background")
         if isinstance(background, dict):
             return bool(background.get("agents"))
-        return any(sub.is_open for sub in self.subs.values())
+        return any(sub.is_open and sub.is_told for sub in self.subs.values())
+
+    def _end_untold_subs(self, time: int) -> None:
+        """Older versions tell of no subagent; those that run at once with the session have ended when it stops."""
+        for name, sub in self.subs.items():
+            if not sub.is_told:
+                self._end_sub(name, time, outcome="completed")
 
     def _on_stop_failure(self, line: dict[str, Any], time: int, known: Known) -> None:
         reason = _name(line.get("error")) or "failed"
@@ -354,13 +366,18 @@ class Session:
 
     def _on_sub_start(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, kind = _name(line.get("agent-id")), _name(line.get("agent-type"))
-        if sub is not None and kind is not None:
+        if sub is None or kind is None or not self.is_open:
+            return
+        asks = any(call.tool in _SUBAGENT_TOOLS and call.sub == _MAIN for call in self.calls.values())
+        if self.source == "claude-code" and line.get("turn") is None and not asks:
+            self.internal = [*self.internal[-99:], sub]  # versions 2.0 warm some up that nobody asked for
+        else:
             self._begin_sub(sub, kind, time)
 
     def _on_sub_stop(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub = _name(line.get("agent-id"))
-        if sub is None or (sub not in self.subs and _name(line.get("agent-type")) is None):
-            return  # the program's own, which summarises a conversation
+        if sub is None or (sub not in self.subs and (sub in self.internal or _name(line.get("agent-type")) is None)):
+            return  # the program's own, which summarises a conversation, say
         self._sub_of(line, time)
         self._doubt(time, sub)
         self._end_sub(sub, time, outcome="completed")
@@ -398,7 +415,7 @@ class Session:
         time = getattr(fact, "time_ms", 0) or self.last_ms
         if not self.begun:
             self._begin(time, {"time": time})
-        _FACTS[type(fact)](self, fact, sub, time, known)
+        _FACTS[type(fact)](self, fact, None if sub in self.internal else sub, time, known)
 
     def _spoke(self, fact: facts.Usage, sub: str | None, time: int, known: Known) -> None:
         self._usage(fact, sub or _MAIN, time, known)
@@ -476,15 +493,27 @@ class Session:
                 return  # an answer to a call that nobody told of: the beginning of the file is gone
             call = self.calls[fact.call] = Call(self._known_sub(sub, time), fact.tool, self._run_of(sub or _MAIN), time)
         call.outcome, call.error, call.duration = fact.outcome, fact.error, fact.duration_ms
-        key = f"{call.sub} {call.tool}"
-        if self.nameless.get(key):
-            self.nameless[key] -= 1
-            del self.calls[fact.call]
-            known.answer(fact.call)
+        told = self._told_without_id(call)
+        if told is not None:
+            if told[1]:
+                del self.calls[fact.call]
+                known.answer(fact.call)
+                return
+            call.duration = call.duration if told[4] is None else told[4]
+            self._settle(fact.call, known)
             return
         call.doubt = time if call.doubt is None else call.doubt
         if not self.has_hooks:
             self._settle(fact.call, known)
+
+    def _told_without_id(self, call: Call) -> list[Any] | None:
+        """What a hook told of the same outcome without the call's id, which is used up by that."""
+        status = {facts.OK: "ok", facts.ERROR: "error"}.get(call.outcome or "")
+        for place, told in enumerate(self.nameless):
+            if told[2:4] == [call.tool, status]:
+                del self.nameless[place]
+                return told
+        return None
 
     def _prompt(self, fact: facts.Prompt, sub: str | None, time: int, known: Known) -> None:
         if sub is not None or known.prompted(fact.message):
@@ -509,6 +538,10 @@ class Session:
         for name, call in list(self.calls.items()):
             if call.doubt is not None and now_ms - max(call.doubt, call.since) >= PATIENCE_MS:
                 self._settle(name, known)
+        for told in self.nameless:
+            if not told[1] and now_ms - told[0] >= PATIENCE_MS:
+                told[1] = True
+                self._execution(None, _MAIN, self.run, told[2], told[3], told[0], told[4], told[5])
         for request in self.requests:
             if not request[1] and now_ms - request[0] >= PATIENCE_MS and not self.is_busy:
                 request[1] = 1
@@ -581,16 +614,20 @@ class Session:
     def _sub_of(self, line: dict[str, Any], time: int) -> str:
         """The subagent of which a hook tells, begun if its beginning was not told; "" for the session itself."""
         sub = _name(line.get("agent-id"))
-        if sub is None:
+        if sub is None or sub in self.internal:
             return _MAIN
         if sub not in self.subs:
             self._begin_sub(sub, _name(line.get("agent-type")) or "subagent", time)
         return sub
 
     def _known_sub(self, sub: str | None, time: int) -> str:
-        if sub is not None and sub != _MAIN and sub not in self.subs:
+        """The subagent of which a transcript tells, begun if no hook told of it."""
+        if sub is None or sub == _MAIN or sub in self.internal:
+            return _MAIN
+        if sub not in self.subs:
             self._begin_sub(sub, "subagent", time)
-        return sub or _MAIN
+            self.subs[sub].is_told = False
+        return sub
 
     def _begin_sub(self, sub: str, kind: str, time: int) -> None:
         """A subagent begins, or goes on."""
@@ -606,6 +643,8 @@ class Session:
         origin = {key: value for key, value in self.origin.items() if key in ("pid", "process-start", "host", "boot", "cwd")}
         where = {"parent": self.run, "parent-agent": self.agent, "source": self.source, "labels": labels}
         self._tell("start", time, agent=self.subs[sub].agent, run=run, **where, **origin)
+        if not self.is_open:
+            self._end_sub(sub, time, outcome="completed")  # the news of it is late
 
     def _end_sub(self, sub: str, time: int, *, outcome: str) -> None:
         known = self.subs[sub]
@@ -724,6 +763,10 @@ _FACTS: dict[type, Callable[..., None]] = {
     facts.Totals: Session._counted,
     facts.About: Session._about_fact,
 }
+
+
+def _begins(line: dict[str, Any]) -> bool:
+    return line.get("hook") in _BEGINNERS and line.get("how") != "compact"
 
 
 def _plain(value: Any) -> Any:

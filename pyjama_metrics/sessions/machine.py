@@ -31,6 +31,8 @@ _QUESTIONS = {"AskUserQuestion": "an answer to its question", "ExitPlanMode": "a
 """Tools that ask the person, and for what the session waits meanwhile."""
 _BEGINNERS = frozenset({"SessionStart", "UserPromptSubmit"})
 """Hooks that begin a session again which has ended; all others may come late."""
+_STATUS = {facts.OK: "ok", facts.ERROR: "error"}
+"""The status of an execution by its outcome in a transcript."""
 _SUBAGENT_TOOLS = frozenset({"Agent", "Task"})
 """Tools by which a session begins a subagent."""
 _MAIN = ""
@@ -151,6 +153,10 @@ class Session:
     nameless: list[list[Any]] = field(default_factory=list)
     """Outcomes that hooks told without the id of the call, which the transcript tells once more, with it and with the subagent:
     [time, whether it was passed on, tool, status, duration in milliseconds, error]."""
+    unmatched: dict[str, int] = field(default_factory=dict)
+    """Outcomes that the transcript told before a hook did, by tool and status: a hook that has no id of the call may follow."""
+    awaiting: dict[str, Any] | None = None
+    """The line that says that a session is resumed, until something happens in it."""
     internal: list[str] = field(default_factory=list)
     """Subagents that the program began for itself: what they use is the session's."""
     turns: list[str] = field(default_factory=list)
@@ -191,7 +197,9 @@ class Session:
     @property
     def is_restless(self) -> bool:
         """Whether time alone may make a difference."""
-        waits = any(call.doubt is not None or call.outcome is not None for call in self.calls.values())
+        waits = self.awaiting is not None or any(
+            call.doubt is not None or call.outcome is not None for call in self.calls.values()
+        )
         return waits or any(not told[1] for told in [*self.requests, *self.nameless])
 
     # -- hooks -----------------------------------------------------------------------------------------------------
@@ -204,11 +212,24 @@ class Session:
             return
         self.has_hooks = True
         self.last_ms = max(self.last_ms, time)
+        if self.begun == 0 and kind == "SessionStart" and line.get("how") in ("resume", "fork"):
+            # Some versions tell a session here in which nothing else will happen, and go on under another id.
+            self.awaiting = self.awaiting or line
+            return
+        self._stop_awaiting(known)
         if not self.is_open and kind != "SessionEnd" and (self.begun == 0 or _begins(line)):
             self._begin(time, line)
         if self.begun:
             rule(self, line, time, known)
             self.show_wait(time)
+
+    def _stop_awaiting(self, known: Known) -> None:
+        """The session that was resumed is this one."""
+        line, self.awaiting = self.awaiting, None
+        if line is not None:
+            self._begin(line["time"], line)
+            self._on_session_start(line, line["time"], known)
+            self.show_wait(line["time"])
 
     def _begin(self, time: int, line: dict[str, Any]) -> None:
         """The session begins, or goes on after an end."""
@@ -286,18 +307,41 @@ class Session:
         self.asked.pop(f"permission {sub} {tool}", None)
         self.asked.pop("permission", None)
         self.asked.pop(f"question {call}", None)
-        run = self._run_of(sub)
-        if isinstance(call, str):
-            if known.answered(call):
-                return
-            asked = self.calls.pop(call, None)
-            run = run if asked is None else asked.run
-            known.answer(call)
-        error = line.get("error") if status == "error" else None
+        error, duration = line.get("error") if status == "error" else None, line.get("duration-ms")
         if not isinstance(call, str):
-            self.nameless = [*self.nameless[-199:], [time, False, tool, status, line.get("duration-ms"), error]]
+            self._done_without_id([time, False, tool, status, duration, error], known)
             return
-        self._execution(call, sub, run, tool, status, time, line.get("duration-ms"), error)
+        if known.answered(call):
+            return
+        asked = self.calls.setdefault(call, Call(sub, tool, self._run_of(sub), time))
+        if status != "interrupted" and self._may_be_a_subagents(line, sub):
+            asked.outcome, asked.error = facts.OK if status == "ok" else facts.ERROR, error
+            asked.duration, asked.doubt = duration, time
+            return
+        del self.calls[call]
+        known.answer(call)
+        self._execution(call, asked.sub, asked.run, tool, status, time, duration, error)
+
+    def _may_be_a_subagents(self, line: dict[str, Any], sub: str) -> bool:
+        """Whether a call that is told as the session's own may be that of a subagent; then the transcript knows.
+
+        Older versions, which tell no turn either, do not tell of whom their hooks speak.
+        """
+        is_old = self.source == "claude-code" and line.get("turn") is None
+        return is_old and sub == _MAIN and any(each.is_open for each in self.subs.values())
+
+    def _done_without_id(self, told: list[Any], known: Known) -> None:
+        _, _, tool, status, duration, _ = told
+        if self.unmatched.get(f"{tool} {status}"):
+            self.unmatched[f"{tool} {status}"] -= 1
+            return
+        for name, call in self.calls.items():
+            if call.tool == tool and _STATUS.get(call.outcome or "") == status:
+                call.duration = duration
+                self._settle(name, known)
+                self.unmatched[f"{tool} {status}"] -= 1
+                return
+        self.nameless = [*self.nameless[-199:], told]
 
     def _on_batch(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, calls = self._sub_of(line, time), line.get("calls")
@@ -421,8 +465,11 @@ class Session:
         self._usage(fact, sub or _MAIN, time, known)
 
     def _asked_for(self, fact: facts.Call, sub: str | None, time: int, known: Known) -> None:
-        if not known.answered(fact.call) and fact.call not in self.calls:
-            self.calls[fact.call] = Call(self._known_sub(sub, time), fact.tool, self._run_of(sub or _MAIN), time)
+        if known.answered(fact.call):
+            return
+        asker = self._known_sub(sub, time)
+        asked = self.calls.setdefault(fact.call, Call(asker, fact.tool, self._run_of(asker), time))
+        asked.sub, asked.run = asker, self._run_of(asker)
 
     def _interrupted(self, fact: facts.Interrupted, sub: str | None, time: int, known: Known) -> None:
         if sub is None and time >= self.shown_ms and self.is_open:
@@ -501,6 +548,7 @@ class Session:
                 return
             call.duration = call.duration if told[4] is None else told[4]
             self._settle(fact.call, known)
+            self.unmatched[f"{told[2]} {told[3]}"] -= 1
             return
         call.doubt = time if call.doubt is None else call.doubt
         if not self.has_hooks:
@@ -508,7 +556,7 @@ class Session:
 
     def _told_without_id(self, call: Call) -> list[Any] | None:
         """What a hook told of the same outcome without the call's id, which is used up by that."""
-        status = {facts.OK: "ok", facts.ERROR: "error"}.get(call.outcome or "")
+        status = _STATUS.get(call.outcome or "")
         for place, told in enumerate(self.nameless):
             if told[2:4] == [call.tool, status]:
                 del self.nameless[place]
@@ -535,6 +583,8 @@ class Session:
             now_ms: the time, in milliseconds since the epoch.
             known: what was told already.
         """
+        if self.awaiting is not None and now_ms - self.awaiting["time"] >= PATIENCE_MS:
+            self._stop_awaiting(known)
         for name, call in list(self.calls.items()):
             if call.doubt is not None and now_ms - max(call.doubt, call.since) >= PATIENCE_MS:
                 self._settle(name, known)
@@ -563,7 +613,10 @@ class Session:
         """Tell the outcome of a call by what is known of it."""
         call = self.calls.pop(name)
         known.answer(name)
-        status = {facts.OK: "ok", facts.ERROR: "error"}.get(call.outcome or "", facts.NOT_EXECUTED)
+        status = _STATUS.get(call.outcome or "", facts.NOT_EXECUTED)
+        if self.has_hooks and call.outcome is not None:
+            key = f"{call.tool} {status}"
+            self.unmatched[key] = self.unmatched.get(key, 0) + 1
         time = call.doubt or call.since
         error = call.error if status == "error" else None
         self._execution(name, call.sub, call.run, call.tool, status, time, call.duration, error)

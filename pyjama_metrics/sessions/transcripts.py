@@ -51,6 +51,11 @@ class Transcripts:
             except OSError:
                 continue  # it has none
             found |= dict.fromkeys(os.path.join(beside, name) for name in names if name.endswith(ENDING))
+        if session.source == "claude-code":
+            # Versions 2.0 put them beside the session's own.
+            folders = {os.path.dirname(path) for path in session.transcripts}
+            beside_it = [os.path.join(folder, f"agent-{sub}{ENDING}") for folder in folders for sub in session.subs]
+            found |= dict.fromkeys(filter(os.path.exists, beside_it))
         if session.source == "codex" and session.subs:
             found |= dict.fromkeys(_threads_beside(list(found), session.subs))
         return list(found)

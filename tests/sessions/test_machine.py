@@ -198,6 +198,27 @@ def test_hooks_that_are_late_do_not_begin_an_ended_session_again() -> None:
     assert told.tools()["Bash"] == (1, 0, 0)
 
 
+@pytest.mark.parametrize("how", ["resume", "fork"])
+def test_a_resumed_session_begins_when_something_happens_in_it_or_after_a_while(how: str) -> None:
+    """Some versions name another session at first, in which nothing ever happens."""
+    told = Told().hook("SessionStart", how=how)
+    assert told.state["agents"] == {}
+    assert told.later().status() == "waiting: the next prompt"
+    told = Told().hook("SessionStart", how=how).hook("UserPromptSubmit", turn="t1")
+    assert (told.status(), told.state["agents"]["web-shop"]["start-time"]) == ("running", START + 100)
+
+
+def test_calls_of_older_versions_are_the_subagents_whose_transcript_has_them() -> None:
+    """Their hooks name no subagent; what nobody claims is the session's."""
+    told = begun().hook("PreToolUse", tool="Task", call="c0").hook("SubagentStart", agent_id="a1", agent_type="Explore")
+    told.hook("PreToolUse", tool="Bash", call="c1").hook("PostToolUse", tool="Bash", call="c1", duration_ms=7)
+    told.hook("PreToolUse", tool="Bash", call="c2").hook("PostToolUseFailure", tool="Bash", call="c2", error="exit code 3")
+    told.fact(facts.Call("c1", START, "Bash"), "a1")
+    told.later()
+    assert told.tools("web-shop/Explore") == {"Bash": (1, 0, 0)}
+    assert told.tools() == {"Bash": (0, 1, 0)}
+
+
 def test_a_session_that_is_seen_in_its_middle_has_begun() -> None:
     """A session that is seen in its middle has begun."""
     told = Told().hook("PostToolUse", tool="Bash", call="c1")
@@ -217,13 +238,15 @@ def test_the_same_hook_twice_counts_once() -> None:
 def test_hooks_without_ids_are_matched_with_the_transcript(is_late: bool) -> None:
     """Hooks without ids are matched with the transcript."""
     told = begun().hook("PreToolUse", tool="Bash").hook("PostToolUse", tool="Bash", duration_ms=12)
+    told.fact(facts.Call("c3", START, "Read")).fact(facts.Result("c3", START, facts.OK, None, None, None))
+    told.hook("PostToolUse", tool="Read")
     if is_late:
-        assert told.later().tools() == {"Bash": (1, 0, 0)}
+        assert told.later().tools() == {"Read": (1, 0, 0), "Bash": (1, 0, 0)}
     told.fact(facts.Call("c1", START, "Bash"), "a1").fact(facts.Result("c1", START, facts.OK, None, None, None), "a1")
     told.fact(facts.Call("c2", START, "Bash")).fact(facts.Result("c2", START, facts.ERROR, "failed", None, None))
     told.hook("Stop").later()
     assert told.state["tools"]["Bash"]["success"] == 1
-    assert told.tools() == ({"Bash": (1, 1, 0)} if is_late else {"Bash": (0, 1, 0)})
+    assert told.tools() == {"Read": (1, 0, 0), "Bash": (1, 1, 0) if is_late else (0, 1, 0)}
     assert told.tools("web-shop/subagent") == ({} if is_late else {"Bash": (1, 0, 0)})
     assert told.status("web-shop/subagent") == "completed"
     assert told.status() == "waiting: the next prompt"

@@ -137,8 +137,8 @@ NOT_PURE = {
 }
 """What the pure floor does not import: files, clocks, processes, chance."""
 
-WRITERS = ("recorder", "tracking", "hooks")
-"""Where the write road begins: what an agent imports to record."""
+WRITERS = ("recorder", "tracking", "hooks", "integrations.hook")
+"""Where the write road begins: what an agent imports to record, and the process of a hook."""
 
 
 def name_of(file: Path) -> str:

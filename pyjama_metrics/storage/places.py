@@ -15,6 +15,11 @@ def configuration_folder() -> str:
     return platformdirs.user_config_dir(APP, appauthor=False)
 
 
+def data_folder() -> str:
+    """Where programs that others call by their path lie, and notes of what was installed: apart from the figures."""
+    return platformdirs.user_data_dir(APP, appauthor=False)
+
+
 @cache
 def runtime_folder() -> str:
     """A folder for small notes of running programs, on Linux in memory: it takes a note when the home's disk is full."""

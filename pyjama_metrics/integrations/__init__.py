@@ -1,0 +1,1 @@
+"""What connects other people's programs with the hub: their settings, their hooks, their status line."""

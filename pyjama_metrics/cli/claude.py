@@ -78,7 +78,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
     version, unknown = _version(arguments.claude_version)
     wanted = claude_settings.handlers(version, launcher.path())
-    make = claude_settings.with_ours(wanted, statusline_launcher.path() if arguments.statusline else None)
+    make = claude_settings.with_ours(wanted, statusline=arguments.statusline)
     paths = _paths(arguments)
     # All are tried before the first is changed: what is refused is refused as a whole.
     planned = [settings_files.put_in(path, make, claude_settings.is_in, dry_run=True) for path in paths]

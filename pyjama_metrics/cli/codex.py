@@ -26,7 +26,7 @@ examples:
 """
 
 _PROGRAM = "Codex"
-_TRUST = "Codex runs a hook only when you have trusted it: start 'codex' and choose to trust these when it asks; after each change anew."
+_TRUST = "Codex runs a hook only when you have trusted it: start 'codex' and trust these when it asks; after each change anew."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

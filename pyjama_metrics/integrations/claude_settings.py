@@ -70,8 +70,8 @@ def files(scope: str) -> list[str]:
     return [os.path.abspath(os.path.join(os.path.expanduser(each), "settings.json")) for each in folders or ["~/.claude"]]
 
 
-def with_ours(wanted: hook_entries.Handlers, statusline: str | None) -> Callable[[str], str]:
-    """What makes the settings with our hooks out of any; ``statusline`` is the launcher of that, where it is asked for."""
+def with_ours(wanted: hook_entries.Handlers, *, statusline: bool) -> Callable[[str], str]:
+    """What makes the settings with our hooks out of any, and with our status line if asked for; one that is there stays."""
 
     def make(text: str) -> str:
         if not text.strip("\ufeff \t\r\n"):
@@ -81,9 +81,8 @@ def with_ours(wanted: hook_entries.Handlers, statusline: str | None) -> Callable
 
     def make_out_of(text: str) -> str:
         after = hook_entries.put_in(text, wanted, launcher.NAME)
-        path = statusline or statusline_launcher.path()
-        if statusline is not None or _own_statusline(json_text.parse(after)) is not None:
-            after = _with_statusline(after, path)
+        if statusline or _own_statusline(json_text.parse(after)) is not None:
+            after = _with_statusline(after, statusline_launcher.path())
         _nothing_else_changed(text, after)
         return after
 

@@ -1,8 +1,8 @@
 """JSON as people write it, read with the place of everything in it.
 
-Settings of other programs are somebody's work: their order, indent and comments are kept. So a change to them is a change to their
-text, and for that one has to know where each thing stands. Comments (``//`` and ``/* */``) and a comma after the last item are
-read over; everything else is JSON, and what is not is an error with its line and column.
+Settings of other programs are somebody's work: their order, indent and comments are kept. So a change to them is a change to
+their text, and for that one has to know where each thing stands. Comments (``//`` and ``/* */``) and a comma after the last item
+are read over; everything else is JSON, and what is not is an error with its line and column.
 """
 
 from __future__ import annotations

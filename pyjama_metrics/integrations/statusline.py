@@ -49,11 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
     data = _read_all(0)
     payload = _parsed(data)
     now = time.time()
-    try:
-        if payload:
-            _record(payload, now)
-    except Exception:
-        payload = dict(payload)  # neither the line nor the user's command depends on the hub
+    _record(payload, now)
     if options.get("--then"):
         return _previous(options["--then"], data)
     try:
@@ -186,10 +182,13 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 
 def _record(payload: dict[str, Any], now: float) -> None:
-    """Append one line to the session's journal, as a hook does."""
-    from pyjama_metrics.integrations.session_lines import append
+    """Append one line to the session's journal, as a hook does; neither the line nor the user's command depends on that."""
+    try:
+        from pyjama_metrics.integrations.session_lines import append
 
-    append("claude-code", payload, fields_of(payload), int(now * 1000))
+        append("claude-code", payload, fields_of(payload), int(now * 1000))
+    except Exception:
+        return
 
 
 def _previous(command: str, data: bytes) -> int:

@@ -17,14 +17,17 @@ WANTED: dict[str, dict[str, Any]] = {event: {"type": "command", "command": COMMA
 
 
 def put_in(text: str, wanted: dict[str, dict[str, Any]] = WANTED) -> str:
+    """Install."""
     return hook_entries.put_in(text, wanted, NAME)
 
 
 def take_out(text: str, original: str | None = None) -> str:
+    """Uninstall."""
     return hook_entries.take_out(text, NAME, original)
 
 
 def plain(text: str) -> Any:
+    """What a text says."""
     return json_text.plain(json_text.parse(text))
 
 
@@ -178,8 +181,8 @@ def test_what_is_put_in_looks_like_what_is_around_it() -> None:
         ('{"hooks": {"Stop": [ ]}, "a": 1}', '{"hooks": {"Stop": [{"hooks": [{"type": "command"}]}]}, "a": 1}'),
         ("{\r\n\t\"a\": 1 // x\r\n}", '{\r\n\t"a": 1, // x\r\n\t"hooks": {\r\n\t\t"Stop": [\r\n\t\t\t{\r\n\t\t\t\t"hooks": [\r\n'
          '\t\t\t\t\t{\r\n\t\t\t\t\t\t"type": "command"\r\n\t\t\t\t\t}\r\n\t\t\t\t]\r\n\t\t\t}\r\n\t\t]\r\n\t}\r\n}'),
-        ("\ufeff{}", '\ufeff{\n  "hooks": {\n    "Stop": [\n      {\n        "hooks": [\n          {\n            "type": "command"\n'
-         "          }\n        ]\n      }\n    ]\n  }\n}"),
+        ("\ufeff{}", '\ufeff{\n  "hooks": {\n    "Stop": [\n      {\n        "hooks": [\n          {\n'
+         '            "type": "command"\n          }\n        ]\n      }\n    ]\n  }\n}'),
     ],
 )  # fmt: skip
 def test_the_form_of_a_document_is_kept(text: str, after: str) -> None:

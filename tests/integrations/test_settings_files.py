@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import stat
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
-from pyjama_metrics.integrations import claude_settings, settings_files, statusline_launcher
+from pyjama_metrics.integrations import claude_settings, hook_entries, settings_files, statusline_launcher
 from pyjama_metrics.integrations.settings_files import Change, SettingsRefused
 from pyjama_metrics.storage import places
 from tests.integrations.documents import documents
@@ -23,10 +24,12 @@ WANTED = claude_settings.handlers((2, 1, 329), "/data/pyjama-metrics-hook")
 
 
 def install(path: Path, statusline: bool = False) -> Change:
+    """Put our entries into a file."""
     return settings_files.put_in(str(path), claude_settings.with_ours(WANTED, statusline=statusline), claude_settings.is_in)
 
 
 def uninstall(path: Path) -> Change:
+    """Take them out again."""
     return settings_files.take_out(str(path), claude_settings.without_ours, claude_settings.is_in, claude_settings.is_empty)
 
 
@@ -238,17 +241,20 @@ def test_what_somebody_writes_meanwhile_is_not_lost(file: Path) -> None:
 
 INSTALL = """
     import os, signal, sys
-    from pyjama_metrics.integrations import claude_settings, settings_files
+    from pyjama_metrics.integrations import claude_settings, hook_entries, settings_files
     path, step = sys.argv[1], sys.argv[2]
     calls = iter(range(1_000))
-    replace, remove = os.replace, os.unlink
+    write = os.write
     def dying(work):
         def call(*words, **options):
             if next(calls) == int(step):
+                if work is write:
+                    write(words[0], bytes(words[1])[: len(words[1]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             return work(*words, **options)
         return call
-    os.replace, os.unlink, os.rmdir = dying(os.replace), dying(os.unlink), dying(os.rmdir)
+    for name in ("write", "replace", "unlink", "rmdir"):
+        setattr(os, name, dying(getattr(os, name)))
     if sys.argv[3] == "install":
         wanted = claude_settings.handlers((2, 1, 329), "/data/pyjama-metrics-hook")
         settings_files.put_in(path, claude_settings.with_ours(wanted, statusline=False), claude_settings.is_in)
@@ -259,7 +265,7 @@ INSTALL = """
 
 @pytest.mark.parametrize("action", ["install", "uninstall"])
 def test_a_killed_installer_leaves_the_old_or_the_new_file(file: Path, action: str) -> None:
-    """Killed before each of its renames and removals in turn; whoever comes after it does the whole work."""
+    """Killed before each rename and removal, and in the middle of each write; whoever comes after it does the whole work."""
     before = b'{\r\n\t"a": 1 // mine\r\n}'
     file.write_bytes(before)
     install(file)
@@ -313,6 +319,22 @@ settings_files.put_in(sys.argv[1], claude_settings.with_ours(wanted, statusline=
     assert file.read_text() == text
 
 
+def test_a_mistake_of_ours_does_not_get_into_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says without our entries is compared before anything is written."""
+    file.write_text('{"a": 1, "b": 2}')
+    put_in, take_out = hook_entries.put_in, hook_entries.take_out
+    monkeypatch.setattr(hook_entries, "put_in", lambda text, *rest: put_in(text, *rest).replace('"b": 2', '"b": 3'))
+    with pytest.raises(SettingsRefused, match="this is a mistake of ours"):
+        install(file)
+    assert file.read_text() == '{"a": 1, "b": 2}'
+    monkeypatch.setattr(hook_entries, "put_in", put_in)
+    install(file)
+    file.write_text(file.read_text().replace('"a": 1', '"a": 9'))
+    monkeypatch.setattr(hook_entries, "take_out", lambda text, *rest: take_out(text, *rest).replace('"b": 2', '"b": 3'))
+    with pytest.raises(SettingsRefused, match="this is a mistake of ours"):
+        uninstall(file)
+
+
 THEIRS = '{\n  "statusLine": {"type": "command", "command": "~/bin/li\\u006ee \'a b\' | cut -c1-80", "padding": 0}\n}\n'
 
 
@@ -337,7 +359,8 @@ def test_a_status_line_that_was_not_there_goes_again(file: Path) -> None:
     """Ours calls no other then."""
     file.write_text('{"a": 1}')
     install(file, statusline=True)
-    assert '"statusLine": {"type": "command", "command": "%s"}' % statusline_launcher.path() in file.read_text()
+    ours = {"type": "command", "command": statusline_launcher.path()}
+    assert f'"statusLine": {json.dumps(ours)}' in file.read_text()
     file.write_text(file.read_text().replace('"a": 1', '"a": 2'))
     assert uninstall(file).after == b'{"a": 2}'
 

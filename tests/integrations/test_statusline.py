@@ -46,6 +46,7 @@ def launcher() -> str:
 
 
 def shown(launcher: str, data: bytes, *words: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """What a status line command does with an input."""
     return subprocess.run(
         [launcher, *words], input=data, capture_output=True, timeout=30, check=False, env={**os.environ, "TZ": "UTC", **env}
     )
@@ -183,7 +184,8 @@ def test_the_users_own_command_goes_on_without_the_package(tmp_path: Path) -> No
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     """What it said until then is shown."""
     note = tmp_path / "pid"
-    code = "from pyjama_metrics.integrations import statusline as s; s.LONGEST_WAIT = 0.5; import sys; sys.exit(s.main(sys.argv[1:]))"
+    setting = "from pyjama_metrics.integrations import statusline; statusline.LONGEST_WAIT = 0.5"
+    code = f"import sys; {setting}; sys.exit(statusline.main(sys.argv[1:]))"
     command = f"echo first; (sleep 300 & echo $! > {note}; wait)"
     with run_command(sys.executable, "-c", code, "--then", command) as child:
         assert child.communicate("{}", timeout=30) == ("first\n", "")
@@ -205,6 +207,7 @@ def test_when_claude_code_ends_us_the_users_command_ends_too(tmp_path: Path) -> 
 
 
 def is_running(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")

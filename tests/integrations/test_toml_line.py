@@ -57,7 +57,7 @@ def test_a_line_goes_in_and_comes_out_again(top: list[str], below: list[str], en
         ("", f"{LINE}\n"),
         ('model = "x"\n', f'model = "x"\n{LINE}\n'),
         ('model = "x"', f'model = "x"\n{LINE}\n'),
-        ('# mine\nmodel = "x" # dear\n\n# of the table\n[tui]\na = 1\n', f'# mine\nmodel = "x" # dear\n{LINE}\n\n# of the table\n[tui]\na = 1\n'),
+        ('# mine\nmodel = "x" # dear\n\n# its\n[tui]\na = 1\n', f'# mine\nmodel = "x" # dear\n{LINE}\n\n# its\n[tui]\na = 1\n'),
         ("[tui]\r\na = 1\r\n", f"{LINE}\r\n[tui]\r\na = 1\r\n"),
         ('a = """\n[x]\n"""\n[b]\n', f'{LINE}\na = """\n[x]\n"""\n[b]\n'),
     ],

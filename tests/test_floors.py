@@ -47,6 +47,7 @@ FLOORS = (
             "corrections",
             "origins",
             "shares",
+            "slice_costs",
             "sessions",
             "sessions.facts",
             "sessions.machine",

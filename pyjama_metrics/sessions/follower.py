@@ -337,4 +337,6 @@ def _line(out: Out, number: int) -> bytes:
 
 def _time_of(event: dict[str, Any]) -> int | None:
     value = event.get("time")
-    return int(value) if type(value) in (int, float) and 0 <= value <= MAX_TIME_MS else None  # type: ignore[operator]
+    if type(value) not in (int, float) or value is None or not 0 <= value <= MAX_TIME_MS:
+        return None
+    return int(value)

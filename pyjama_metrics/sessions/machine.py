@@ -49,7 +49,7 @@ class Spent(NamedTuple):
     run: str
     time_ms: int
     model: str
-    tokens: tuple[int, int, int, int, int]
+    tokens: tuple[int, ...]
     """Input, output, cache read, cache write, cache write for an hour."""
 
 
@@ -71,7 +71,7 @@ class Known(Protocol):
     def spend(self, message: str, spent: Spent, /) -> None:
         """That is told of it now."""
 
-    def list(self, session: str, message: str, /) -> None:
+    def copied(self, session: str, message: str, /) -> None:
         """The transcript of a session has this answer, which another session told first."""
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...], /) -> tuple[int, ...]:
@@ -509,7 +509,7 @@ class Session:
             self._tell("message", time, agent=spent.agent, run=spent.run, role="assistant")
         else:
             if before.session != self.session:
-                known.list(self.session, fact.message)
+                known.copied(self.session, fact.message)
             largest = tuple(map(max, before.tokens, tokens))
             if largest == before.tokens or before.run == "":
                 return
@@ -605,7 +605,7 @@ class Session:
             self.run,
             request[0],
             model if isinstance(model, str) else UNLISTED,
-            tuple(request[2:7]),  # type: ignore[arg-type]
+            tuple(request[2:7]),
         )
         self._tell_usage(spent, f"{self.source}:{self.session}:{request[0]}:{request[2]}:{request[3]}")
 
@@ -633,7 +633,7 @@ class Session:
         for model, total in self.totals.items():
             excess = known.unlisted(self.session, model, tuple(total))
             if any(excess):
-                spent = Spent(self.session, self.agent, self.run, time, model, excess)  # type: ignore[arg-type]
+                spent = Spent(self.session, self.agent, self.run, time, model, excess)
                 self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}")
         if not self.totals and self.compactions:
             for number in range(self.compactions):
@@ -772,7 +772,7 @@ class Session:
         """Whether what was told since the last wait ends it in the eyes of whoever folds."""
         for out in reversed(self.out):
             if out.fields.get("run") == self.run and out.event not in ("session", "start"):
-                return out.event != "waiting"
+                return bool(out.event != "waiting")
         return False
 
     def _tell(self, event: str, time: int, **told: Any) -> None:
@@ -819,7 +819,7 @@ _FACTS: dict[type, Callable[..., None]] = {
 
 
 def _begins(line: dict[str, Any]) -> bool:
-    return line.get("hook") in _BEGINNERS and line.get("how") != "compact"
+    return bool(line.get("hook") in _BEGINNERS and line.get("how") != "compact")
 
 
 def _plain(value: Any) -> Any:

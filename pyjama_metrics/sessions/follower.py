@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pyjama_metrics import events, settings
@@ -20,11 +20,11 @@ from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
 from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
-from pyjama_metrics.storage import segments
+from pyjama_metrics.storage import names, segments
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.names import source_of
+from pyjama_metrics.storage.outbox import events_of, send
 from pyjama_metrics.storage.segments import Segment
-from pyjama_metrics.storage.session import SessionJournal
 from pyjama_metrics.storage.sessions import Letter, SessionsFile
 
 READ_BYTES = 8 * 1024 * 1024
@@ -61,7 +61,7 @@ class Follower:
         self._look_at: int | None = None
         self._retry_at = 0.0
         self._folder, self._clock = folder, clock
-        self._lock = FoldLock(os.path.join(folder, "sessions.lock"))
+        self._lock = FoldLock(names.sessions_lock_path(folder))
         self._file = SessionsFile(folder, fsync=settings.fsync())
         self._transcripts = Transcripts()
         self._quiet: tuple[object, ...] | None = None
@@ -121,7 +121,7 @@ class Follower:
         return tuple((segment.name, segment.size) for segment in listed if source_of(segment.writer) is not None)
 
     def _advance(self, budget: int) -> bool:
-        self._send(self._file.outbox())
+        send(self._file, self._folder, self._file.outbox())
         now = int(self._clock() * 1000)
         listed = [each for each in segments.listing(self._folder) if source_of(each.writer) is not None]
         self._file.forget_journals(segment.name for segment in listed)
@@ -134,33 +134,9 @@ class Follower:
         letters = turn.letters(segments.newest(listed))
         self._file.post(letters)
         self._file.commit()
-        self._send(letters)
+        send(self._file, self._folder, letters)
         self._look_at = turn.look_at
         return caught_up
-
-    def _send(self, letters: list[Letter]) -> None:
-        """Append what is in the outbox and not in its journal yet."""
-        by_writer: dict[str, list[Letter]] = {}
-        for letter in letters:
-            by_writer.setdefault(letter.writer, []).append(letter)
-        for writer, mine in by_writer.items():
-            there = self._there(mine[0])
-            left = [letter for letter in mine if letter.number not in there]
-            if left:
-                _journal(self._folder, writer).append(b"".join(letter.line for letter in left))
-        if letters:
-            self._file.sent(letters)
-            self._file.commit()
-
-    def _there(self, first: Letter) -> set[int]:
-        """The numbers of the lines that are in a writer's journal, from where its outbox began."""
-        found: set[int] = set()
-        for segment in segments.listing(self._folder):
-            if segment.writer != first.writer or (first.segment and segment.name < first.segment):
-                continue
-            offset = first.offset if segment.name == first.segment else 0
-            found.update(n for event in _events_of(segment, offset) if type(n := event.get("n")) is int)
-        return found
 
 
 class _Turn:
@@ -193,7 +169,7 @@ class _Turn:
         """Learn from the journals what was told already, because the memory of it is gone."""
         largest = 0
         for segment in listed:
-            for event in _events_of(segment):
+            for event in events_of(segment):
                 if type(event.get("n")) is not int:
                     continue
                 largest = max(largest, event["n"])
@@ -313,22 +289,6 @@ class _Turn:
             at = ("", 0) if segment is None else (segment.name, segment.size)
             letters.append(Letter(number, writer, *at, _line(out, number)))
         return letters
-
-
-def _events_of(segment: Segment, offset: int = 0) -> Iterator[dict[str, Any]]:
-    """The events of a segment, from an offset in bytes on."""
-    while True:
-        lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
-        if not size:
-            return
-        offset += size
-        yield from filter(None, segments.parse(lines))
-
-
-def _journal(folder: str, writer: str) -> SessionJournal:
-    """The journal of a session that a hook began; the process that owns it may be gone by now."""
-    label, pid, started = writer.rsplit("-", 2)
-    return SessionJournal(folder, label, pid=int(pid), started=int(started, 16), fsync=settings.fsync())
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -75,7 +75,9 @@ class Known(Protocol):
         """The transcript of a session has this answer, which another session told first."""
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...], /) -> tuple[int, ...]:
-        """By how much what the program counted for a session exceeds what its transcript lists, parents' excess left out."""
+        """By how much what the program counted for a session exceeds what its transcript lists, its parents' excess and what
+        was told of it before left out.
+        """
 
 
 class Out(NamedTuple):
@@ -634,7 +636,7 @@ class Session:
             excess = known.unlisted(self.session, model, tuple(total))
             if any(excess):
                 spent = Spent(self.session, self.agent, self.run, time, model, excess)
-                self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}")
+                self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}:{sum(self.totals[model])}")
         if not self.totals and self.compactions:
             for number in range(self.compactions):
                 spent = Spent(self.session, self.agent, self.run, time, UNLISTED, (0, 0, 0, 0, 0))

@@ -25,6 +25,7 @@ from pyjama_metrics.sessions.facts import (
     Usage,
 )
 from tests.captured import CLAUDE, as_printed, lines_of, name_of, truth_of
+from tests.foreign_lines import ANYTHING
 
 AT = "2026-11-21T02:02:14.331Z"
 AT_MS = 1_795_226_534_331
@@ -310,38 +311,6 @@ def test_a_cost_that_the_program_does_not_know_is_none() -> None:
     assert facts_of(line) == [Totals(0, {"m": (1, 0, 0, 0, 0)}, None)]
 
 
-ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from(
-        ["", "tool_use", "tool_result", "text", "12", AT, "\ud800", "2026-02-30T25:00:00Z", "<synthetic>", "x" * 3000]
-    )
-    | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["type", "id", "name", "content", "usage", "model", "text", "tool_use_id", "is_error", "cache_creation"]
-                + [
-                    "input_tokens",
-                    "output_tokens",
-                    "durationMs",
-                    "interrupted",
-                    "decision",
-                    "postTokens",
-                    "inputTokens",
-                    "kind",
-                    "prompt",
-                ]
-            ),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=12,
-)
 KINDS = ["assistant", "user", "system", "attachment", "cost-state", "custom-title", "ai-title", "progress", "no such", 7, None]
 FIELDS = [
     "message",

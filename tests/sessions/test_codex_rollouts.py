@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyjama_metrics.sessions.codex_rollouts import Rollout, matters
 from pyjama_metrics.sessions.facts import About, Call, Compacted, Fact, Failed, Interrupted, Prompt, Result, Usage
 from tests.captured import CODEX, as_printed, files_of, name_of, truth_of
-from tests.sessions.test_claude_transcripts import ANYTHING
+from tests.foreign_lines import ANYTHING
 
 PARENT, CHILD = "01a1fbd2-1aaa-7080-b8ac-e46f965db369", "01a1fbd2-1b52-7981-9645-443897788bac"
 CHILD_BORN_MS = 1_795_226_213_202  # the first 48 bits of its name
@@ -129,7 +129,7 @@ def test_what_is_told_not_to_matter_tells_nothing(folder: Path) -> None:
 
 
 def test_sums_that_are_told_again_and_again_count_once() -> None:
-    """Older versions write no record: a sum is told with every change of a limit, and what it says of the last answer is stale."""
+    """Older versions write no record, and tell the sum with every change of a limit."""
     facts = read([meta(), counted(1000, 1000), counted(1000, 1000, 2), counted(1000, 1000, 3), counted(3000, 2000, 4)])
     assert tokens(facts) == [(500, 100, 500), (1000, 200, 1000)]
 

@@ -205,6 +205,34 @@ def test_a_text_that_looks_like_a_line_is_a_text(hostile: str) -> None:
     assert [type(fact) for one in told(raw) for fact in one.facts] == [About, Result, Result]
 
 
+def test_an_input_that_looks_like_an_answer_is_an_input() -> None:
+    """A tool may be given what a model answered; the figures of the line are those at its end."""
+    line = json.loads(json.dumps(answers[2]))
+    inner = json.loads(json.dumps(line["message"]))
+    inner["usage"]["output_tokens"] = 99_999
+    line["message"]["content"][0]["input"] = {"answer": inner | {"content": [{"text": "x"}]}}
+    line["message"]["id"] = "msg_2"
+    (one,) = told(BEFORE + as_printed(line | {"sessionId": "s-1"}) + b"\n")
+    assert [fact.output for fact in one.facts if isinstance(fact, Usage)] == [31, 31]
+    assert parsed_of(BEFORE + as_printed(line | {"sessionId": "s-1"}) + b"\n") == 1
+
+
+def test_results_of_two_subagents_in_one_file_are_told_apart() -> None:
+    """They end alike."""
+    lines = [json.loads(json.dumps(results[0])) | {"isSidechain": True, "agentId": agent} for agent in ("a1", "a1", "a2")]
+    raw = b"".join(as_printed(in_order(line)) + b"\n" for line in lines)
+    assert [(one.agent, len([fact for fact in one.facts if isinstance(fact, Result)])) for one in told(raw)] == [
+        ("a1", 2),
+        ("a2", 1),
+    ]
+
+
+def in_order(line: dict[str, Any]) -> dict[str, Any]:
+    """A subagent's line with its fields in the program's order."""
+    first = ("parentUuid", "isSidechain", "promptId", "agentId")
+    return {name: line[name] for name in first if name in line} | {name: line[name] for name in line if name not in first}
+
+
 def test_an_answer_in_several_lines_is_told_once_and_each_of_its_calls() -> None:
     """Larger figures are told again."""
     thinking, text, call = (json.loads(json.dumps(line)) for line in answers[:3])

@@ -140,6 +140,21 @@ def test_what_is_told_not_to_matter_tells_nothing(folder: Path) -> None:
             assert matters(raw) or facts_of(line) == []
 
 
+@pytest.mark.parametrize("kind", ["queued_command", "hook_success", "file"])
+def test_an_attachment_matters_where_it_may_be_a_message(kind: str) -> None:
+    """All others are passed over, whatever they hold."""
+    attachment = {"type": kind, "prompt": "Do it.", "commandMode": "prompt"}
+    line = {
+        "parentUuid": None,
+        "isSidechain": False,
+        "attachment": attachment,
+        "type": "attachment",
+        "uuid": "u1",
+        "timestamp": AT,
+    }
+    assert matters(as_printed(line)) == (kind == "queued_command") == bool(facts_of(line))
+
+
 def test_most_of_what_tells_nothing_is_told_so() -> None:
     """The other half of the promise: it is of use."""
     silent = [as_printed(line) for folder in CLAUDE for line in lines_of(folder) if not facts_of(line)]

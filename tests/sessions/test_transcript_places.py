@@ -71,9 +71,10 @@ def test_transcripts_are_found_oldest_first_with_whose_they_are(tmp_path: Path) 
 
 
 def test_a_circle_of_folders_ends(tmp_path: Path) -> None:
-    """A link to the folder above it."""
+    """Two links to the folder above them: without an end there would be a million million ways."""
     made(tmp_path / "projects" / "-w" / "s.jsonl")
-    (tmp_path / "projects" / "-w" / "again").symlink_to(tmp_path / "projects")
+    for name in ("again", "and again"):
+        (tmp_path / "projects" / "-w" / name).symlink_to(tmp_path / "projects")
     assert [place.session for place in claude_transcripts([str(tmp_path)])] == ["s"]
     assert claude_transcripts([str(tmp_path / "none")]) == []
 

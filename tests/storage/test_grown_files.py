@@ -162,6 +162,23 @@ def test_what_is_no_file_is_never_opened(tmp_path: Path) -> None:
             list(GrownFile(str(tmp_path / name)).pieces())
 
 
+def test_a_device_is_not_even_opened(tmp_path: Path) -> None:
+    """Opening one may rewind a tape."""
+    (tmp_path / "device").symlink_to("/dev/zero")
+    script = (
+        "import os, sys\n"
+        "from pyjama_metrics.storage.grown_files import GrownFile\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, told: opened.append(told[0]) if event == 'open' else None)\n"
+        "try:\n"
+        "    list(GrownFile(sys.argv[1]).pieces())\n"
+        "except OSError as error:\n"
+        "    print(error.strerror, opened)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "device")], capture_output=True, text=True, check=True)
+    assert done.stdout == "it is no file []\n"
+
+
 def test_a_link_to_a_file_is_followed(tmp_path: Path, lines: Path) -> None:
     """People keep these folders elsewhere."""
     (tmp_path / "link").symlink_to(lines)

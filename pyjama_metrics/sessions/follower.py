@@ -159,10 +159,6 @@ class _Turn:
             found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
-        process = writer.rpartition("-")[0].rpartition("-")[2], writer.rpartition("-")[2]
-        for other in self.sessions.values():
-            if other.awaiting is not None and other is not found and tuple(other.writer.rsplit("-", 2)[1:]) == process:
-                other.awaiting = None  # the same process goes on under another id
         return found
 
     def learn(self, listed: list[Segment]) -> None:
@@ -255,19 +251,33 @@ class _Turn:
                 part = self.transcripts.read(session.source, path, self.file.position(path), self.budget)
                 if part is None:
                     continue
-                self.touched.add(session.writer)
+                processes = self.processes_of(session)
                 for sub, fact in part.facts:
-                    session.fact(fact, sub, self.file)
+                    owner = _owner(processes, sub, fact.time_ms)
+                    self.touched.add(owner.writer)
+                    owner.fact(fact, sub, self.file)
                 self.file.set_position(path, part.position)
                 self.budget -= part.size
                 caught_up &= part.is_all
         self.transcripts.forget(looked)
         return caught_up
 
+    def processes_of(self, session: Session) -> list[Session]:
+        """The processes that worked on a session, in the order in which they began, also those that are over."""
+        for stored in self.file.of_session(session.source, session.session):
+            self.sessions.setdefault(stored.writer, stored)
+        key = (session.source, session.session)
+        found = [each for each in self.sessions.values() if (each.source, each.session) == key]
+        return sorted(found, key=lambda each: (each.first_ms or each.last_ms, each.writer))
+
     # -- what follows ----------------------------------------------------------------------------------------------
 
     def settle(self, there: set[str]) -> None:
         """Tell what time alone tells, and finish what is over."""
+        for session in self.sessions.values():
+            others = self.file.of_process(session.process) | {each.writer for each in self.sessions.values()}
+            if session.awaiting is not None and any(self.is_of_process(other, session) for other in others):
+                session.awaiting = None  # the same process has gone on under another id
         for writer, session in self.sessions.items():
             session.tick(self.now, self.file)
             session.show_wait(session.shown_ms)
@@ -279,6 +289,10 @@ class _Turn:
             if writer in self.touched or session.out or is_over:
                 self.file.keep(session, is_over=is_over)
 
+    def is_of_process(self, writer: str, session: Session) -> bool:
+        """Whether that is another session of a session's process."""
+        return writer != session.writer and writer.endswith(f"-{session.process}")
+
     def letters(self, newest: dict[str, Segment]) -> list[Letter]:
         """What the sessions tell, as lines with numbers."""
         told = [(session.writer, out) for session in self.sessions.values() for out in session.take()]
@@ -289,6 +303,16 @@ class _Turn:
             at = ("", 0) if segment is None else (segment.name, segment.size)
             letters.append(Letter(number, writer, *at, _line(out, number)))
         return letters
+
+
+def _owner(processes: list[Session], sub: str | None, time_ms: int) -> Session:
+    """Whose fact it is: of the process that knows the subagent, or else of the one that was at work then."""
+    if sub is not None:
+        for session in processes:
+            if sub in session.subs or sub in session.internal:
+                return session
+    before = [session for session in processes if session.first_ms <= time_ms]
+    return before[-1] if before and time_ms else processes[-1 if not time_ms else 0]
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -144,6 +144,7 @@ class Session:
     is_open: bool = False
     is_busy: bool = False
     begun: int = 0
+    first_ms: int = 0
     last_ms: int = 0
     shown_ms: int = 0
     """The latest time of an event of the session's own run, which a wait has to be later than."""
@@ -191,6 +192,11 @@ class Session:
         made.calls = {name: Call(**call) for name, call in told["calls"].items()}
         return made
 
+    @property
+    def process(self) -> str:
+        """The process of the program, by its pid and start: the end of the writer's name."""
+        return "-".join(self.writer.rsplit("-", 2)[1:])
+
     def take(self) -> list[Out]:
         """The events since the last call."""
         out, self.out = self.out, []
@@ -235,6 +241,7 @@ class Session:
 
     def _begin(self, time: int, line: dict[str, Any]) -> None:
         """The session begins, or goes on after an end."""
+        self.first_ms = self.first_ms or time
         self.begun, self.run = self.begun + 1, ""
         self._note(line)
         self.run = f"{self.writer}.{self.begun}"

@@ -27,9 +27,10 @@ _FORM = 1
 _TABLES = """
 CREATE TABLE offsets (journal TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (
-    writer TEXT PRIMARY KEY, source TEXT NOT NULL, session TEXT NOT NULL, is_over INTEGER NOT NULL, last_ms INTEGER NOT NULL,
-    state BLOB NOT NULL) WITHOUT ROWID;
+    writer TEXT PRIMARY KEY, source TEXT NOT NULL, session TEXT NOT NULL, process TEXT NOT NULL, is_over INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX sessions_by_session ON sessions (session);
+CREATE INDEX sessions_by_process ON sessions (process);
 CREATE TABLE files (path TEXT PRIMARY KEY, position BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE told (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE owners (
@@ -238,13 +239,15 @@ class SessionsFile:
         row = self._db.execute("SELECT state FROM sessions WHERE writer = ?", (writer,)).fetchone()
         return None if row is None else Session.from_json(json.loads(row[0]))
 
-    def latest(self, source: str, session: str) -> Session | None:
-        """The process of a program that worked on a session last."""
-        row = self._db.execute(
-            "SELECT state FROM sessions WHERE session = ? AND source = ? ORDER BY last_ms DESC, writer DESC LIMIT 1",
-            (session, source),
-        ).fetchone()
-        return None if row is None else Session.from_json(json.loads(row[0]))
+    def of_session(self, source: str, session: str) -> Iterator[Session]:
+        """The processes of a program that worked on a session."""
+        rows = self._db.execute("SELECT state FROM sessions WHERE session = ? AND source = ? ORDER BY writer", (session, source))
+        for (state,) in rows.fetchall():
+            yield Session.from_json(json.loads(state))
+
+    def of_process(self, process: str) -> set[str]:
+        """The writers of the sessions on which a process worked."""
+        return {row[0] for row in self._db.execute("SELECT writer FROM sessions WHERE process = ?", (process,))}
 
     def unfinished(self) -> Iterator[Session]:
         """The sessions of which more may come, or is to be told."""
@@ -253,8 +256,9 @@ class SessionsFile:
 
     def keep(self, session: Session, *, is_over: bool) -> None:
         """Keep a session as it is now."""
-        row = (session.writer, session.source, session.session, int(is_over), session.last_ms, json.dumps(session.as_json()))
-        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?)", row)
+        names_of = session.writer, session.source, session.session, session.process
+        row = (*names_of, int(is_over), session.last_ms, json.dumps(session.as_json()))
+        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?,?)", row)
 
     def position(self, path: str) -> Any:
         """How far a transcript is read; None where it is not known."""

@@ -28,6 +28,7 @@ NAMES = (
     "pricing",
     "history",
     "report",
+    "transcripts",
 )
 
 

@@ -18,6 +18,7 @@ from pyjama_metrics import events, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
 from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
+from pyjama_metrics.sessions.facts import Compacted, Fact, Prompt, Totals
 from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
 from pyjama_metrics.storage import names, segments
@@ -242,8 +243,10 @@ class _Turn:
 
     def read_transcripts(self) -> bool:
         """Read on in the transcripts of the sessions that are not over; whether that was all."""
+        self.drop_forgotten_starts()
         caught_up, looked = True, set[str]()
-        for session in sorted(self.sessions.values(), key=lambda each: each.last_ms, reverse=True):
+        # What a fork copied has to be told by its parent first.
+        for session in sorted(self.sessions.values(), key=_beginning):
             for path in self.transcripts.of(session):
                 if path in looked:
                     continue  # an earlier process worked on the same session
@@ -253,7 +256,7 @@ class _Turn:
                     continue
                 processes = self.processes_of(session)
                 for sub, fact in part.facts:
-                    owner = _owner(processes, sub, fact.time_ms)
+                    owner = _owner(processes, sub, fact)
                     self.touched.add(owner.writer)
                     owner.fact(fact, sub, self.file)
                 self.file.set_position(path, part.position)
@@ -262,22 +265,26 @@ class _Turn:
         self.transcripts.forget(looked)
         return caught_up
 
+    def drop_forgotten_starts(self) -> None:
+        """A process that was said to resume one session and goes on with another one does not work on the first."""
+        for session in self.sessions.values():
+            if session.awaiting is not None:
+                others = self.file.of_process(session.process) | {each.writer for each in self.sessions.values()}
+                if any(self.is_of_process(other, session) for other in others):
+                    session.awaiting = None
+
     def processes_of(self, session: Session) -> list[Session]:
         """The processes that worked on a session, in the order in which they began, also those that are over."""
         for stored in self.file.of_session(session.source, session.session):
             self.sessions.setdefault(stored.writer, stored)
         key = (session.source, session.session)
         found = [each for each in self.sessions.values() if (each.source, each.session) == key]
-        return sorted(found, key=lambda each: (each.first_ms or each.last_ms, each.writer))
+        return sorted([each for each in found if each.begun] or found, key=_beginning)
 
     # -- what follows ----------------------------------------------------------------------------------------------
 
     def settle(self, there: set[str]) -> None:
         """Tell what time alone tells, and finish what is over."""
-        for session in self.sessions.values():
-            others = self.file.of_process(session.process) | {each.writer for each in self.sessions.values()}
-            if session.awaiting is not None and any(self.is_of_process(other, session) for other in others):
-                session.awaiting = None  # the same process has gone on under another id
         for writer, session in self.sessions.items():
             session.tick(self.now, self.file)
             session.show_wait(session.shown_ms)
@@ -305,14 +312,20 @@ class _Turn:
         return letters
 
 
-def _owner(processes: list[Session], sub: str | None, time_ms: int) -> Session:
-    """Whose fact it is: of the process that knows the subagent, or else of the one that was at work then."""
-    if sub is not None:
-        for session in processes:
-            if sub in session.subs or sub in session.internal:
-                return session
-    before = [session for session in processes if session.first_ms <= time_ms]
-    return before[-1] if before and time_ms else processes[-1 if not time_ms else 0]
+def _beginning(session: Session) -> tuple[int, str]:
+    return session.first_ms or session.last_ms, session.writer
+
+
+def _owner(processes: list[Session], sub: str | None, fact: Fact) -> Session:
+    """Whose fact it is: of the process that knows the subagent, or the prompt, or else of the one that was at work then."""
+    for session in processes:
+        if sub is not None and (sub in session.subs or sub in session.internal):
+            return session
+        if isinstance(fact, Prompt) and fact.turn in session.turns:
+            return session
+    if not fact.time_ms or isinstance(fact, (Compacted, Totals)):
+        return processes[-1]
+    return next((session for session in reversed(processes) if session.first_ms <= fact.time_ms), processes[0])
 
 
 def _line(out: Out, number: int) -> bytes:

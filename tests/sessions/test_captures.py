@@ -1,4 +1,4 @@
-"""Recorded sessions of the real programs, through the real hook and the follower: the figures equal what the model's side knows."""
+"""Recorded sessions of the real programs, through the real hook and the follower: the figures are those of the model's side."""
 
 from __future__ import annotations
 
@@ -47,17 +47,18 @@ def replayed(home: Path, capture: Path, *, transcripts: str) -> State:
     if transcripts == "before":
         shutil.copytree(capture / "transcripts", place)
     with somebody_folds(home), ExitStack() as running:
-        claude: Program | None = None
+        claude, begun = None, set[str]()
         for number, line in enumerate(lines):
             if line["hook_event_name"] == "SessionStart" and line["source"] != "compact":
                 claude = running.enter_context(program("claude"))
-            assert claude is not None
+            assert isinstance(claude, Program)
             for name in ("transcript_path", "agent_transcript_path"):
                 if name in line:
                     line[name] = str(place / Path(line[name]).relative_to("/home/dev/.claude/projects"))
             assert claude.hook(line).is_quiet
+            begun.add(line["session_id"])
             if transcripts == "meanwhile":
-                grow(capture / "transcripts", place, (number + 1) / len(lines))
+                grow(capture / "transcripts", place, (number + 1) / len(lines), begun)
                 Hub(str(home)).read()
     if transcripts == "after":
         shutil.copytree(capture / "transcripts", place)
@@ -72,9 +73,9 @@ def replayed(home: Path, capture: Path, *, transcripts: str) -> State:
     return state
 
 
-def grow(recorded: Path, place: Path, share: float) -> None:
-    """Let the transcripts have a share of their bytes, wherever that cuts a line."""
-    for path in recorded.rglob("*.jsonl"):
+def grow(recorded: Path, place: Path, share: float, begun: set[str]) -> None:
+    """Let the transcripts of the sessions that have begun have a share of their bytes, wherever that cuts a line."""
+    for path in (path for path in recorded.rglob("*.jsonl") if begun & {path.stem, *path.parts}):
         target = place / path.relative_to(recorded)
         target.parent.mkdir(parents=True, exist_ok=True)
         data = path.read_bytes()

@@ -19,7 +19,8 @@ def name_of(folder: Path) -> str:
 
 def files_of(folder: Path) -> list[Path]:
     """The transcripts or rollouts of a scenario, those of subagents after those of their sessions."""
-    return sorted(folder.rglob("*.jsonl"), key=lambda path: ("subagents" in path.parts, path))
+    found = [path for below in ("transcripts", "sessions") for path in (folder / below).rglob("*.jsonl")]
+    return sorted(found, key=lambda path: ("subagents" in path.parts, path))
 
 
 def lines_of(folder: Path) -> Iterator[dict[str, Any]]:

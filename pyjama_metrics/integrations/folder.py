@@ -10,7 +10,7 @@ from pyjama_metrics.errors import HubError
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.integrations.starting import is_in_place, try_lock
 
-QUIET = 5.0
+QUIET = 2.0
 """Seconds without news after which it leaves, unless a session is open."""
 LONGEST_QUIET = 30.0
 """Seconds without news after which it leaves even where the hub cannot be brought up to date."""

@@ -15,6 +15,9 @@ if __name__ == "__main__":
 
 import time
 
+from pyjama_metrics.integrations import hook
+from pyjama_metrics.integrations.payloads import STATUS_LINE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
     data = _read_all(0)
     payload = _parsed(data)
     now = time.time()
-    _record(payload, now)
+    hook.record("claude-code", data, int(now * 1000), hook=STATUS_LINE)
     if options.get("--then"):
         return _previous(options["--then"], data)
     try:
@@ -75,22 +78,6 @@ def line(payload: dict[str, Any], now: float, today: str | None) -> str:
         until = f" {_paint('until ' + _clock(resets_ms / 1000, now), 'grey')}" if resets_ms else ""
         parts.append(f"{_LIMITS.get(name, name)} {_share(used)}{until}")
     return _BETWEEN.join(parts)
-
-
-def fields_of(payload: dict[str, Any]) -> dict[str, object]:
-    """What of the payload is kept: figures, and no names of people's work."""
-    window = _inside(payload, "context_window", "context_window_size")
-    model = _inside(payload, "model", "id")
-    tokens = _context_tokens(payload)
-    return {
-        "hook": "StatusLine",
-        "model": model if isinstance(model, str) and model else None,
-        "cost-usd": number(_inside(payload, "cost", "total_cost_usd")),
-        "context-percent": number(_inside(payload, "context_window", "used_percentage")),
-        "context-tokens": tokens,
-        "context-window": _whole(window),
-        "limits": {name: list(told) for name, told in limits_of(payload).items()} or None,
-    }
 
 
 def limits_of(payload: dict[str, Any]) -> dict[str, tuple[float, int]]:
@@ -181,16 +168,6 @@ def _parsed(data: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _record(payload: dict[str, Any], now: float) -> None:
-    """Append one line to the session's journal, as a hook does; neither the line nor the user's command depends on that."""
-    try:
-        from pyjama_metrics.integrations.session_lines import append
-
-        append("claude-code", payload, fields_of(payload), int(now * 1000))
-    except Exception:
-        return
-
-
 def _previous(command: str, data: bytes) -> int:
     """Run the user's own command with what we were given; its output and its exit code are ours."""
     import signal
@@ -243,20 +220,6 @@ def _inside(payload: dict[str, Any], *path: str) -> object:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _whole(value: object) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)
-
-
-def _context_tokens(payload: dict[str, Any]) -> int | None:
-    """Tokens that the conversation has: those of the last call's input, whatever of it came from a cache."""
-    usage = _inside(payload, "context_window", "current_usage")
-    if not isinstance(usage, dict):
-        return None
-    parts = [_whole(usage.get(name)) for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")]
-    return None if parts[0] is None else sum(part or 0 for part in parts)
 
 
 def _moment_ms(value: object) -> int:

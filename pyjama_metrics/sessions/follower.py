@@ -18,7 +18,7 @@ from pyjama_metrics import events, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
 from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
-from pyjama_metrics.sessions.facts import Compacted, Fact, Prompt, Totals
+from pyjama_metrics.sessions.facts import Compacted, Fact, Totals
 from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
 from pyjama_metrics.storage import names, segments
@@ -30,7 +30,7 @@ from pyjama_metrics.storage.sessions import Letter, SessionsFile
 
 READ_BYTES = 8 * 1024 * 1024
 """Bytes of journals and transcripts after which a turn takes no more: some 50 ms."""
-LINGER_MS = 10_000
+LINGER_MS = 5_000
 """How long a session that ended is followed: hooks that are late, and the end of its transcript."""
 _LOOK_AGAIN_MS = 1_000
 _MOST_TRANSCRIPTS = 500
@@ -147,8 +147,6 @@ class _Turn:
         self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
         self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
         self.touched: set[str] = set()
-        self.turns: dict[str, list[str]] = {}
-        """Prompts that the journals say were told, by their writers, where the memory of that is gone."""
         self.look_at: int | None = None
         """When to look again though nothing is new, in milliseconds since the epoch; None where that is not needed."""
 
@@ -157,7 +155,6 @@ class _Turn:
         found = self.sessions.get(writer)
         if found is None:
             found = self.file.session(writer) or Session(source_of(writer) or "", name, writer, has_hooks=True)
-            found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
         return found
@@ -175,7 +172,7 @@ class _Turn:
                 if isinstance(event.get("prompt"), str):
                     self.file.prompted(event["prompt"])
                 if isinstance(event.get("turn"), str):
-                    self.turns.setdefault(segment.writer, []).append(event["turn"])
+                    self.file.prompted(f"{event.get('session')} {event['turn']}")
                 if event.get("event") == "llm":
                     self.learn_spent(event)
         self.file.begin_numbers(largest + 1)
@@ -317,11 +314,9 @@ def _beginning(session: Session) -> tuple[int, str]:
 
 
 def _owner(processes: list[Session], sub: str | None, fact: Fact) -> Session:
-    """Whose fact it is: of the process that knows the subagent, or the prompt, or else of the one that was at work then."""
+    """Whose fact it is: of the process that knows the subagent, or else of the one that was at work then."""
     for session in processes:
         if sub is not None and (sub in session.subs or sub in session.internal):
-            return session
-        if isinstance(fact, Prompt) and fact.turn in session.turns:
             return session
     if not fact.time_ms or isinstance(fact, (Compacted, Totals)):
         return processes[-1]

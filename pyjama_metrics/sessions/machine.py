@@ -162,8 +162,8 @@ class Session:
     """The line that says that a session is resumed, until something happens in it."""
     internal: list[str] = field(default_factory=list)
     """Subagents that the program began for itself: what they use is the session's."""
-    turns: list[str] = field(default_factory=list)
-    """The latest prompts that hooks told."""
+    names_turns: bool = False
+    """Whether its hooks tell prompts by the ids that the transcript has, too."""
     untold_prompts: int = 0
     """Prompts that hooks told and the transcript did not yet."""
     requests: list[list[int]] = field(default_factory=list)
@@ -288,11 +288,12 @@ class Session:
             return
         turn = line.get("turn")
         if isinstance(turn, str):
-            if turn in self.turns:
-                return  # the very same hook once more
-            self.turns = [*self.turns[-99:], turn]
+            self.names_turns = True
+            if known.prompted(self._turn(turn)):
+                self._touch(time)  # the same hook once more, or the transcript was quicker
+                return
         self.untold_prompts += 1
-        self._show("message", time, role="user", turn=turn)
+        self._show("message", time, role="user", session=self.session, turn=turn)
 
     def _on_call(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, tool, call = self._sub_of(line, time), _name(line.get("tool")), line.get("call")
@@ -575,13 +576,25 @@ class Session:
     def _prompt(self, fact: facts.Prompt, sub: str | None, time: int, known: Known) -> None:
         if sub is not None or known.prompted(fact.message):
             return
-        is_told = fact.turn in self.turns if fact.turn is not None and self.turns else self.untold_prompts > 0
-        if is_told:
+        if fact.turn is not None and known.prompted(self._turn(fact.turn)):
             self.untold_prompts = max(0, self.untold_prompts - 1)
             return
-        if fact.turn is not None:
-            self.turns = [*self.turns[-99:], fact.turn]
-        self._tell("message", time, agent=self.agent, run=self.run, role="user", turn=fact.turn, prompt=fact.message)
+        if self.untold_prompts and not (self.names_turns and fact.turn is not None):
+            self.untold_prompts -= 1
+            return
+        self._tell(
+            "message",
+            time,
+            agent=self.agent,
+            run=self.run,
+            role="user",
+            session=self.session,
+            turn=fact.turn,
+            prompt=fact.message,
+        )
+
+    def _turn(self, turn: str) -> str:
+        return f"{self.session} {turn}"
 
     # -- time ------------------------------------------------------------------------------------------------------
 

@@ -103,8 +103,10 @@ def payload(hook: str = "PreToolUse", session: str = "0a89ce3e-863e-4f1c", **fie
 
 
 def state_of(home: Path) -> State:
-    """What the hub says of it all."""
-    return Hub(str(home)).read()
+    """What the hub says of it all while nobody follows the sessions."""
+    hub = Hub(str(home))
+    assert hub.fold().caught_up
+    return hub.read(fresh=False)
 
 
 def folders(home: Path) -> list[int]:

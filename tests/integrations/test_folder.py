@@ -28,7 +28,7 @@ def folded_lines(home: Path) -> int:
 
 
 def test_64_hooks_at_once_start_one_process_and_all_is_folded(home: Path) -> None:
-    """It leaves two seconds after the last news, and the next hook starts another."""
+    """It stays while the session is open, leaves some seconds after its end, and the next hook starts another."""
     command = [launcher.ensure(), "claude"]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(64)]
     seen: set[int] = set()
@@ -37,14 +37,15 @@ def test_64_hooks_at_once_start_one_process_and_all_is_folded(home: Path) -> Non
         seen |= set(folders(home))
     assert len(seen) == 1
     segments = len(list((home / "journal").glob("*.jsonl")))
-    wait_until(lambda: folded_lines(home) == 64 + segments, what="the fold")
+    wait_until(lambda: folded_lines(home) >= 64 + segments, what="the fold")
+    subprocess.run(command, input=json.dumps(payload("SessionEnd", reason="other")).encode(), check=True)
     begin = time.monotonic()
-    wait_until(lambda: not folders(home), what="its end")
-    assert time.monotonic() - begin < 5
+    wait_until(lambda: not folders(home), 30, what="its end")
+    assert time.monotonic() - begin < 15
     with program() as running:
-        assert running.hook(payload()).is_quiet
-    (again,) = folders(home)
-    assert again not in seen
+        # The kernel may still be taking the lock from the one that left.
+        wait_until(lambda: running.hook(payload()).is_quiet and folders(home), what="another one")
+    assert seen & set(folders(home)) == set()
 
 
 def test_who_folds_keeps_hooks_from_starting_anybody(home: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_process_leaves_when_the_hub_is_removed(home: Path) -> None:
     """Its lock keeps nobody away any more, and a hook that comes now starts another."""
     with program() as running:
         running.hook(payload())
-    wait_until(lambda: folded_lines(home) == 2, what="the fold")
+    wait_until(lambda: folded_lines(home) >= 2, what="the fold")
     home.rename(home.with_name("removed"))
     wait_until(lambda: not folders(home), 1.5, what="its end")
 

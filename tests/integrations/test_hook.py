@@ -553,10 +553,11 @@ def test_the_command_is_as_quiet_as_the_launcher(home: Path, data: bytes) -> Non
 
 
 def test_raw_lines_change_no_figure_and_no_history(claude: Program, home: Path) -> None:
-    """Raw lines are nobody's last sign of life, and are in no history."""
+    """Raw lines are nobody's last sign of life, and are in no history; whoever follows makes events of them."""
     for hook in ("SessionStart", "PreToolUse", "PostToolUse", "SessionEnd"):
         claude.hook(payload(hook))
     hub = Hub(str(home))
-    before = hub.read()
-    assert hub.catch_up(10)
+    assert hub.fold().caught_up
+    before = hub.read(fresh=False)
+    assert hub.history.advance()
     assert (before["agents"], before["tools"], before["global"]["count"], before["recent-logs"]) == ({}, {}, 0, [])

@@ -64,6 +64,7 @@ def test_a_line_of_our_own_and_what_is_kept(launcher: str, home: Path) -> None:
     assert (answer.returncode, answer.stderr) == (0, b"")
     assert answer.stdout.decode().startswith("Opus 4.8 · context 42 % · $1.23 session · – today · 5h 42 % until ")
     (told,) = lines(home)
+    assert told.pop("origin") == {}, "nothing is known of it here"
     assert abs(told.pop("time") / 1000 - time.time()) < 60
     assert told == {
         "event": "hook",
@@ -169,7 +170,7 @@ def test_the_users_own_command_gets_the_same_and_is_shown_byte_for_byte(launcher
     answer = shown(launcher, data, "--then", "cat; printf '\\000\\377 no newline'; exit 3")
     assert (answer.returncode, answer.stdout) == (3, data + b"\0\xff no newline")
     shown(launcher, json.dumps(PAYLOAD).encode(), "--then", "true")
-    assert len(lines(home)) == 1
+    assert len(lines(home)) == 2, "bytes that are no text are no reason to drop the figures"
     assert shown(launcher, b"x" * 3_000_000, "--then", "exit 0").returncode == 0
     assert shown(launcher, b"", "--then", "kill -9 $$").returncode == 128 + 9
     assert shown(launcher, b"", "--then", "no-such-command-here").returncode == 127

@@ -37,6 +37,12 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "activity": {"tool": st.none() | TOOLS, "status": STATUSES},
     "waiting": {"reason": st.sampled_from(["approval", "answer"])},
     "unknown": {},
+    "session": {
+        "model": st.sampled_from(["m", "n", ""]),
+        "context_tokens": st.integers(-1, 3),
+        "context_percent": st.sampled_from([0, 1.5, 101.0, True]),
+        "limits": st.sampled_from([None, {}, {"5 h": [42, 9]}, {"5 h": [43.0, 9]}, {"week": [1, 2], "5 h": "?"}]),
+    },
     "complete": {"status": st.sampled_from(["completed", "failed", "stopped", "?"]), "error": st.none() | st.sampled_from("xy")},
     "crash": {},
     "message": {"role": st.sampled_from(["user", "assistant"])},

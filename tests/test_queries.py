@@ -299,7 +299,8 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, retention.MAX_AGENT_MODELS),
             *(retention.MAX_LEDGER_ROWS, retention.MAX_AGENT_LEDGER_ROWS, retention.MAX_RUN_LEDGER_ROWS),
             *(retention.MAX_ORIGINS, retention.MAX_ORIGIN_LEDGER_ROWS),
-            *(retention.MAX_ROLES, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
+            *(retention.MAX_RUN_TOOLS, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS),
+            *(retention.MAX_RUN_HISTOGRAMS, retention.MAX_RUN_BUCKETS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )
     ]

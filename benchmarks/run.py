@@ -23,6 +23,7 @@ NAMES = (
     "sse",
     "fan_out",
     "startup",
+    "hook",
     "idle",
     "page",
     "pricing",

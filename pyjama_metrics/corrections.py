@@ -17,6 +17,7 @@ from pyjama_metrics.usages import COMPUTED, REPORTED
 MAX_ROWS = 1_000
 """Rows that one correction may change: a run of days, with many phases and tools."""
 _ESTIMATED = COLUMNS.index("estimated-tokens")
+_COST = COLUMNS.index("cost-micros")
 _MOST = 2**53
 """An amount is a difference of sums, not a count of one call; a larger one is no exact number in other languages."""
 
@@ -42,10 +43,23 @@ _Amounts = dict[Row, list[int]]
 
 def rows_in(event: Event) -> tuple[Row, ...]:
     """What a ``correction`` event adds. Raises Invalid: any program may have written it."""
+    return tuple(row._replace(band=CORRECTIONS + row.band) for row in map(_row_in, _told_rows(event)))
+
+
+def sums_in(event: Event) -> tuple[Row, ...]:
+    """What a ``usages`` event adds: sums of at least one call each, of which those with a told cost are apart. Raises Invalid."""
+    rows = tuple(map(_row_in, _told_rows(event)))
+    for row in rows:
+        if min(row.amounts) < 0 or not row.amounts[REQUESTS] or (row.kind == COMPUTED and row.amounts[_COST]):
+            raise Invalid(f"amounts {row.amounts!r:.80}")
+    return rows
+
+
+def _told_rows(event: Event) -> list[object]:
     told = event.get("rows")
     if not isinstance(told, list) or not 0 < len(told) <= MAX_ROWS:
-        raise Invalid("a correction without rows")
-    return tuple(_row_in(each) for each in told)
+        raise Invalid("no rows")
+    return told
 
 
 def _row_in(told: object) -> Row:
@@ -59,7 +73,7 @@ def _row_in(told: object) -> Row:
     if not all(type(amount) is int and -_MOST <= amount <= _MOST for amount in amounts):
         raise Invalid(f"amounts {amounts!r:.80}")
     model, phase, tool = (text_of(name) if isinstance(name, str) and name else "" for name in names)
-    return Row(time_of(time), CORRECTIONS + band, kind, model, phase, tool, tuple(amounts))
+    return Row(time_of(time), band, kind, model, phase, tool, tuple(amounts))
 
 
 def differences(rows: Sequence[Row], told: Mapping[str, int], model: str, time_ms: int) -> tuple[Row, ...]:

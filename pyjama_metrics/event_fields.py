@@ -14,6 +14,8 @@ from pyjama_metrics.events import MAX_COST_USD, MAX_COUNT, MAX_TEXT, MAX_TIME_MS
 
 MAX_LABELS = 50
 """Labels kept of one run."""
+MAX_TIMES = 10_000
+"""Executions that one event may tell of."""
 MAX_DEPTH = 8
 """Levels to which a run's specification may be nested; it is kept as text beyond that."""
 
@@ -136,6 +138,15 @@ def count_of(value: object) -> int:
     """A count of tokens, events or micro-dollars. Raises Invalid."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise Invalid(f"count {value!r}")
+    return value
+
+
+def times_of(value: object) -> list[int]:
+    """The times of some executions, in milliseconds since the epoch. Raises Invalid: none of them counts then."""
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_TIMES or not _NUMBERS.issuperset(map(type, value)):
+        raise Invalid(f"times {value!r:.80}")
+    if min(value) < 0 or max(value) > MAX_TIME_MS:
+        raise Invalid("a time outside of all years")
     return value
 
 

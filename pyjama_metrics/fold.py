@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from pyjama_metrics import histogram, ledger_rows, origins, roll_ups
-from pyjama_metrics.corrections import rows_in
+from pyjama_metrics.corrections import rows_in, sums_in
 from pyjama_metrics.event_fields import (
     ORIGIN,
     Event,
@@ -29,6 +29,7 @@ from pyjama_metrics.event_fields import (
     run_told_by,
     session_fields,
     time_of,
+    times_of,
     usable_durations,
 )
 from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, encode, status_class, text_of
@@ -210,6 +211,13 @@ class _Folding:
         if (time, tool) > (agent["current-tool-time"], agent["current-tool"] or ""):
             agent["current-tool-time"], agent["current-tool"] = time, tool
 
+    def on_executions(self, event: Event) -> None:
+        """Several executions of one tool by one run, as whoever reads an old transcript tells them."""
+        key = (event["agent"], run_name(event["run"]), event["tool"], event.get("status", "ok"))
+        if not are_names(*key):
+            raise Invalid(f"executions of {key!r:.80}")
+        self.groups.setdefault(key, _Group()).times.extend(times_of(event["times"]))
+
     # -- everything else -------------------------------------------------------------------------------------------
 
     def other(self, event: Event) -> None:
@@ -227,6 +235,9 @@ class _Folding:
 
     def on_writer(self, event: Event) -> None:
         """The header of a segment says who writes; it changes no figure."""
+
+    def on_hook(self, event: Event) -> None:
+        """What another program's hook told; whoever follows its sessions makes events of it, and they change the figures."""
 
     def on_lost(self, event: Event) -> None:
         self.problem("lost-events", count_of(event["count"]))
@@ -313,9 +324,9 @@ class _Folding:
     def on_message(self, event: Event) -> None:
         agent, time = self.seen(event)
         run = self.touch_run(agent, event, time)
-        role = text_of(event.get("role"), MAX_WORD)
+        role, count = text_of(event.get("role"), MAX_WORD), count_of(event.get("count", 1))
         for counts in (agent["messages"], self.state["messages"], *(() if run is None else (run["messages"],))):
-            counts[role] = counts.get(role, 0) + 1
+            counts[role] = min(LARGEST, counts.get(role, 0) + count)
 
     def on_error(self, event: Event) -> None:
         agent, time = self.seen(event)
@@ -361,6 +372,17 @@ class _Folding:
             minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
             self.add(Charge(agent_id, minute, row.band, row.kind, row.model, row.phase, row.tool, run_id), row.amounts, 1)
         self.log(event, agent_id, "correction", status="ok", run=run_id, message=event.get("reason"))
+
+    def on_usages(self, event: Event) -> None:
+        """The sums of several model calls of one run, none of which is told by anybody else."""
+        rows, run_id = sums_in(event), run_name(event["run"])
+        agent, time = self.seen(event)
+        run = _known_run(agent, run_id)
+        run["last-seen"] = max(run["last-seen"], time)
+        for row in rows:
+            minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
+            charge = Charge(text_of(event["agent"]), minute, row.band, row.kind, row.model, row.phase, row.tool, run_id)
+            self.add(charge, row.amounts, 1)
 
     def charge(self, request: Request, sign: int) -> None:
         self.add(charge_of(request), amounts_of(request), sign)
@@ -510,6 +532,7 @@ class _Folding:
 
 RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "writer": _Folding.on_writer,
+    "hook": _Folding.on_hook,
     "lost": _Folding.on_lost,
     "start": _Folding.on_start,
     "complete": _Folding.on_complete,
@@ -522,6 +545,8 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "error": _Folding.on_error,
     "llm": _Folding.on_llm,
     "correction": _Folding.on_correction,
+    "executions": _Folding.on_executions,
+    "usages": _Folding.on_usages,
     "workflow": _Folding.on_workflow,
     "step-start": _Folding.on_step_start,
     "step-complete": _Folding.on_step_complete,

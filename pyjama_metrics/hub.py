@@ -10,13 +10,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pyjama_metrics import deaths, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SnapshotUnreadable
 from pyjama_metrics.fold import fold
 from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.state import State
+from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.storage import followed, losses, names, segments
 from pyjama_metrics.storage.files import Signature
 from pyjama_metrics.storage.history.follower import EVERYTHING, History
@@ -24,6 +25,9 @@ from pyjama_metrics.storage.lock import FoldLock, HeldLock
 from pyjama_metrics.storage.requests import RequestsFile
 from pyjama_metrics.storage.segments import Claim, Segment
 from pyjama_metrics.storage.snapshot import Removed, SnapshotFile, SnapshotTooNew
+
+if TYPE_CHECKING:
+    from pyjama_metrics.sessions.follower import Follower
 
 FOLD_BYTES = 2 * 1024 * 1024
 """Journal bytes after which a fold takes no more (some 15,000 events, 50 ms), so that no agent has to work for all."""
@@ -80,6 +84,7 @@ class Hub:
         self._lock = FoldLock(self._snapshot.path + ".lock")
         self._watch = deaths.OwnerWatch(followed_to=self._followed_to)
         self._cached: tuple[Signature, State] | None = None
+        self._follower: Follower | None = None
         self._read_last = ""
         self._listed: list[Segment] = []
         self._history_is_awaited = False
@@ -103,6 +108,43 @@ class Hub:
     def lost_elsewhere(self) -> int:
         """Events that processes could not record and could not tell in a journal either, as far as they left a note."""
         return sum(losses.notes(self.folder).values())
+
+    # -- sessions of other programs --------------------------------------------------------------------------------
+
+    def follow(self) -> bool:
+        """Bring what hooks and transcripts of other programs' sessions tell into their journals; whether that was all for now.
+
+        It costs a listing of the journals where there are no such sessions. Where it cannot be done, `follower.trouble` says why.
+        """
+        follower = self.follower
+        if follower is None or not follower.is_due():
+            return True
+        return follower.advance() or follower.trouble is not None
+
+    @property
+    def follower(self) -> Follower | None:
+        """Who follows the sessions of other programs; None where there was none yet."""
+        if self._follower is None:
+            try:
+                listed = segments.listing(self.folder)
+            except OSError:
+                return None
+            if any(names.source_of(segment.writer) for segment in listed) or os.path.exists(names.sessions_path(self.folder)):
+                from pyjama_metrics.sessions.follower import Follower  # most hubs have no sessions, and do without it
+
+                self._follower = Follower(self.folder, self.clock)
+        return self._follower
+
+    def watches_sessions(self) -> bool:
+        """Whether a session is open, or ended a moment ago: only whoever goes on will find its program dead, or its last words."""
+        if self._follower is not None and self._follower.expects_more:
+            return True
+        state = self._cached[1] if self._cached is not None else None
+        return state is not None and any(
+            names.source_of(run_id) is not None and run["status"] in OPEN
+            for agent in state["agents"].values()
+            for run_id, run in agent["runs"].items()
+        )
 
     # -- folding ---------------------------------------------------------------------------------------------------
 
@@ -294,6 +336,8 @@ class Hub:
             Whether it is done. Raises as ``fold`` does.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.follow() and (deadline is None or time.monotonic() < deadline):
+            time.sleep(_BUSY)
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if self.fold(left, max_bytes=4 * FOLD_BYTES).caught_up:

@@ -26,12 +26,20 @@ SETTINGS = (
     Setting("PYJAMA_HISTORY_DAYS", "30", "Days of history that are kept."),
     Setting("PYJAMA_HISTORY_MB", "1024", "Size of the history in MiB beyond which the oldest of it goes."),
     Setting("PYJAMA_WEEK_BEGINS", "monday", "sunday: weeks of reports begin on Sunday."),
+    Setting(
+        "PYJAMA_CAPTURE",
+        "nothing",
+        "prompt,input,output,error, some of them, or all: the content of other programs' sessions that is kept.",
+    ),
     Setting("PYJAMA_RUN", "set by a running agent", "Run id of the agent that started this process: the parent of its runs."),
     Setting("PYJAMA_AGENT", "set by a running agent", "Agent id that belongs to PYJAMA_RUN."),
 )
 
 RUN, AGENT = "PYJAMA_RUN", "PYJAMA_AGENT"
 """The two variables by which a process tells its children whose they are."""
+
+CONTENT = frozenset({"prompt", "input", "output", "error"})
+"""What of a session's content can be kept, which is kept only where somebody asks for it."""
 
 _ON = frozenset({"1", "true", "yes", "on"})
 
@@ -75,6 +83,15 @@ def history_bytes() -> int:
 def week_begins() -> int:
     """The day with which weeks begin: 0 for Monday, 6 for Sunday."""
     return 6 if os.environ.get("PYJAMA_WEEK_BEGINS", "").strip().lower() == "sunday" else 0
+
+
+def capture() -> frozenset[str]:
+    """Which content of other programs' sessions is kept: some of ``CONTENT``."""
+    told = os.environ.get("PYJAMA_CAPTURE")
+    if not told:
+        return frozenset()
+    words = {word.strip().lower() for word in told.split(",")}
+    return CONTENT if "all" in words else CONTENT & words
 
 
 def _natural(name: str, default: int) -> int:

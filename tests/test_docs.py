@@ -55,7 +55,8 @@ class Watched(dict[str, Any]):
 
 
 OF_A_TYPE = {"steps": ["one"], "labels": {"k": "v"}, "count": 1, "duration-ms": 1.0, "log": True, "pid": 1, "process-start": 1}
-OF_A_TYPE |= {"rows": [[1, 0, "computed", "m", None, None, [0] * 8]]}
+OF_A_TYPE |= {"times": [1], "context-window": 1, "context-percent": 1.0, "cost-usd": 1.0, "limits": {"five-hour": [42.0, 1]}}
+OF_A_TYPE |= {"rows": [[1, 0, "reported", "m", None, None, [1] * 8]]}
 KEPT_FOR_OTHERS = {"detected"}
 """Fields that are in the journal for whoever else reads it; the fold has no use for them."""
 

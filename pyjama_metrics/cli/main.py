@@ -50,6 +50,7 @@ COMMANDS = (
     Command("correct", "say what a run really used"),
     Command("clear", "start the figures anew"),
     Command("doctor", "look for what is wrong with the hub's folder, and mend it"),
+    Command("hook", "what Claude Code and Codex call; not for people"),
 )
 
 DESCRIPTION = "See what your AI agents do while they do it. Agents record, one shared file keeps, this command shows."

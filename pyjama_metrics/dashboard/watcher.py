@@ -19,6 +19,7 @@ from watchdog.events import FileCreatedEvent, FileMovedEvent, FileSystemEvent, F
 from watchdog.observers import Observer
 
 from pyjama_metrics.errors import HubError, LockTimeout
+from pyjama_metrics.integrations.starting import FolderLock
 from pyjama_metrics.storage.names import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Watcher:
         self._observed: tuple[int, int] | None = None
         self._observe_again_at = 0.0
         self._behind = False
+        self._folder_lock = FolderLock(hub.folder)
         self._busy_with: Signature | None = None
         self._busy_since = time.monotonic()
 
@@ -94,6 +96,7 @@ class Watcher:
         self._stopping.set()
         self._wake.set()
         self._pump.join()
+        self._folder_lock.release()
         self._end_observing()
 
     def _run(self) -> None:
@@ -127,9 +130,14 @@ class Watcher:
     def _fold(self) -> None:
         """Fold where something is pending, which includes owners that are to be looked after."""
         self._behind = False
+        follower = self._hub.follower
+        if follower is not None:
+            self._folder_lock.keep()  # so that the hooks of these sessions start no other process for that
+            self._behind = not self._hub.follow() and not follower.is_busy
+            self._live.report("following", None if follower.trouble is None else str(follower.trouble))
         if self._hub.pending():
             report = self._hub.fold()
-            self._behind = not (report.caught_up or report.busy)
+            self._behind |= not (report.caught_up or report.busy)
             self._live.report("waiting", self._standstill(report.busy))
 
     def _standstill(self, busy: bool) -> str | None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyjama_metrics import events, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
-from pyjama_metrics.events import MAX_TIME_MS
+from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
-from pyjama_metrics.sessions.machine import Out, Session
+from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
 from pyjama_metrics.storage import segments
 from pyjama_metrics.storage.lock import FoldLock
@@ -29,6 +29,13 @@ from pyjama_metrics.storage.sessions import Letter, SessionsFile
 
 READ_BYTES = 8 * 1024 * 1024
 """Bytes of journals and transcripts after which a turn takes no more: some 50 ms."""
+LINGER_MS = 10_000
+"""How long a session that ended is followed: hooks that are late, and the end of its transcript."""
+_LOOK_AGAIN_MS = 1_000
+_MOST_TRANSCRIPTS = 500
+"""Files of one session that its hooks may name."""
+_PAUSE = 5.0
+"""Seconds until the next try where a turn failed."""
 _LEAST_SHARE = 256 * 1024
 _AHEAD_MS = 5 * 60 * 1000
 _ORIGIN = ("entrypoint", "version")
@@ -41,8 +48,7 @@ class Follower:
 
     Attributes:
         trouble: why the last turn failed; None where it did not.
-        is_restless: whether something is to be told when time has passed, or a session is not over.
-        let_go: lines that the outbox held for journals that are gone.
+        is_busy: whether another process was at it in the last turn.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
@@ -51,17 +57,27 @@ class Follower:
         clock: seconds since the epoch.
         """
         self.trouble: HubError | None = None
-        self.is_restless = False
+        self.is_busy = False
+        self._look_at: int | None = None
+        self._retry_at = 0.0
         self._folder, self._clock = folder, clock
         self._lock = FoldLock(os.path.join(folder, "sessions.lock"))
         self._file = SessionsFile(folder, fsync=settings.fsync())
         self._transcripts = Transcripts()
-        self._seen: dict[str, int] = {}
         self._quiet: tuple[object, ...] | None = None
 
     def is_due(self) -> bool:
         """Whether a turn may have something to do. Cheap; takes no lock and opens no database."""
-        return self.is_restless or self._sizes() != self._quiet
+        if self._retry_at > time.monotonic():
+            return False
+        if self._sizes() != self._quiet or self._transcripts.have_grown():
+            return True
+        return self._look_at is not None and self._clock() * 1000 >= self._look_at
+
+    @property
+    def expects_more(self) -> bool:
+        """Whether time alone will tell something, as of the last turn."""
+        return self._look_at is not None
 
     def advance(self, budget: int = READ_BYTES) -> bool:
         """Bring the journals closer to what hooks and transcripts tell; whether nothing was left to read. Never raises.
@@ -69,29 +85,33 @@ class Follower:
         Args:
             budget: bytes after which to take no more.
         """
+        self.is_busy = False
         sizes = self._sizes()
         if not sizes and not os.path.exists(self._file.path):
-            self._quiet, self.is_restless = sizes, False
+            self._quiet, self._look_at = sizes, None
             return True
         try:
             with self._lock.held(0.0), self._file:
                 caught_up = self._advance(budget)
         except LockTimeout:
-            return False  # somebody else is at it
+            self.is_busy = True
+            return False
         except HubError as error:
-            self.trouble = error
-            return False
+            return self._failed(error)
         except OSError as error:
-            self.trouble = FolderUnusable(self._folder, error.strerror or str(error))
-            return False
+            return self._failed(FolderUnusable(self._folder, error.strerror or str(error)))
         except Exception as error:
             # Whatever it is, it must not reach the fold: the other agents' figures do not depend on it.
-            self.trouble = SessionsUnusable(self._file.path, f"{type(error).__name__}: {error}")
-            return False
-        self.trouble = None
+            return self._failed(SessionsUnusable(self._file.path, f"{type(error).__name__}: {error}"))
+        self.trouble, self._retry_at = None, 0.0
         if caught_up:
             self._quiet = sizes
         return caught_up
+
+    def _failed(self, error: HubError) -> bool:
+        self.trouble = error
+        self._retry_at = time.monotonic() + _PAUSE
+        return False
 
     def _sizes(self) -> tuple[object, ...]:
         try:
@@ -106,6 +126,8 @@ class Follower:
         listed = [each for each in segments.listing(self._folder) if source_of(each.writer) is not None]
         self._file.forget_journals(segment.name for segment in listed)
         turn = _Turn(self._file, self._transcripts, now, budget)
+        if self._file.is_new:
+            turn.learn(listed)
         caught_up = min(map(turn.read_journal, listed), default=True)
         caught_up &= turn.read_transcripts()
         turn.settle({segment.writer for segment in listed})
@@ -113,7 +135,7 @@ class Follower:
         self._file.post(letters)
         self._file.commit()
         self._send(letters)
-        self.is_restless = turn.is_restless or not caught_up
+        self._look_at = turn.look_at
         return caught_up
 
     def _send(self, letters: list[Letter]) -> None:
@@ -125,8 +147,7 @@ class Follower:
             there = self._there(mine[0])
             left = [letter for letter in mine if letter.number not in there]
             if left:
-                journal = SessionJournal.of_writer(self._folder, writer, fsync=settings.fsync())
-                journal.append(b"".join(letter.line for letter in left))
+                _journal(self._folder, writer).append(b"".join(letter.line for letter in left))
         if letters:
             self._file.sent(letters)
             self._file.commit()
@@ -138,12 +159,7 @@ class Follower:
             if segment.writer != first.writer or (first.segment and segment.name < first.segment):
                 continue
             offset = first.offset if segment.name == first.segment else 0
-            while True:
-                lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
-                if not size:
-                    break
-                offset += size
-                found.update(n for event in segments.parse(lines) if event and type(n := event.get("n")) is int)
+            found.update(n for event in _events_of(segment, offset) if type(n := event.get("n")) is int)
         return found
 
 
@@ -154,16 +170,47 @@ class _Turn:
         self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
         self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
         self.touched: set[str] = set()
-        self.is_restless = False
+        self.turns: dict[str, list[str]] = {}
+        """Prompts that the journals say were told, by their writers, where the memory of that is gone."""
+        self.look_at: int | None = None
+        """When to look again though nothing is new, in milliseconds since the epoch; None where that is not needed."""
 
     def session(self, writer: str, name: str) -> Session:
         """The session whose journal that is, made where it is new."""
         found = self.sessions.get(writer)
         if found is None:
             found = self.file.session(writer) or Session(source_of(writer) or "", name, writer, has_hooks=True)
+            found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
         return found
+
+    def learn(self, listed: list[Segment]) -> None:
+        """Learn from the journals what was told already, because the memory of it is gone."""
+        largest = 0
+        for segment in listed:
+            for event in _events_of(segment):
+                if type(event.get("n")) is not int:
+                    continue
+                largest = max(largest, event["n"])
+                if isinstance(event.get("call"), str):
+                    self.file.answer(event["call"])
+                if isinstance(event.get("prompt"), str):
+                    self.file.prompted(event["prompt"])
+                if isinstance(event.get("turn"), str):
+                    self.turns.setdefault(segment.writer, []).append(event["turn"])
+                if event.get("event") == "llm":
+                    self.learn_spent(event)
+        self.file.begin_numbers(largest + 1)
+
+    def learn_spent(self, event: dict[str, Any]) -> None:
+        told, session = event.get("request-id"), event.get("session")
+        tokens = tuple(event.get(name, 0) for name in TOKENS)
+        names = [event.get(name) for name in ("agent", "run", "model")]
+        if isinstance(told, str) and isinstance(session, str) and all(isinstance(name, str) for name in names):
+            agent, run, model = map(str, names)
+            spent = Spent(session, agent, run, _time_of(event) or 0, model, tokens)
+            self.file.spend(told.partition(":")[2], spent)
 
     # -- what the hooks wrote --------------------------------------------------------------------------------------
 
@@ -198,9 +245,9 @@ class _Turn:
         session = self.session(writer, events.text_of(name))
         if not session.agent:
             self.name(session, event, header)
-        path = event.get("transcript")
-        if isinstance(path, str):
-            self.transcripts.belongs(session, path, event.get("agent-transcript"))
+        for path in (event.get("transcript"), event.get("agent-transcript")):
+            if isinstance(path, str) and path and path not in session.transcripts:
+                session.transcripts = [*session.transcripts, path][-_MOST_TRANSCRIPTS:]
         session.hook(event | {"time": time_ms}, self.file)
 
     def name(self, session: Session, event: dict[str, Any], header: dict[str, Any]) -> None:
@@ -219,18 +266,22 @@ class _Turn:
 
     def read_transcripts(self) -> bool:
         """Read on in the transcripts of the sessions that are not over; whether that was all."""
-        caught_up = True
-        for session in list(self.sessions.values()):
-            for place in self.transcripts.of(session):
-                part = self.transcripts.read(place, self.file.position(place.path), self.budget)
+        caught_up, looked = True, set[str]()
+        for session in sorted(self.sessions.values(), key=lambda each: each.last_ms, reverse=True):
+            for path in self.transcripts.of(session):
+                if path in looked:
+                    continue  # an earlier process worked on the same session
+                looked.add(path)
+                part = self.transcripts.read(session.source, path, self.file.position(path), self.budget)
                 if part is None:
                     continue
                 self.touched.add(session.writer)
                 for sub, fact in part.facts:
                     session.fact(fact, sub, self.file)
-                self.file.set_position(place.path, part.position)
+                self.file.set_position(path, part.position)
                 self.budget -= part.size
                 caught_up &= part.is_all
+        self.transcripts.forget(looked)
         return caught_up
 
     # -- what follows ----------------------------------------------------------------------------------------------
@@ -243,7 +294,8 @@ class _Turn:
             is_over = (not session.is_open or writer not in there) and self.now - session.last_ms > LINGER_MS
             if is_over:
                 session.finish(session.last_ms, self.file)
-            self.is_restless |= not is_over
+            if not is_over and (session.is_restless or not session.is_open):
+                self.look_at = self.now + _LOOK_AGAIN_MS
             if writer in self.touched or session.out or is_over:
                 self.file.keep(session, is_over=is_over)
 
@@ -259,8 +311,20 @@ class _Turn:
         return letters
 
 
-LINGER_MS = 10_000
-"""How long a session that ended is followed: hooks that are late, and the end of its transcript."""
+def _events_of(segment: Segment, offset: int = 0) -> Iterator[dict[str, Any]]:
+    """The events of a segment, from an offset in bytes on."""
+    while True:
+        lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
+        if not size:
+            return
+        offset += size
+        yield from filter(None, segments.parse(lines))
+
+
+def _journal(folder: str, writer: str) -> SessionJournal:
+    """The journal of a session that a hook began; the process that owns it may be gone by now."""
+    label, pid, started = writer.rsplit("-", 2)
+    return SessionJournal(folder, label, pid=int(pid), started=int(started, 16), fsync=settings.fsync())
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -157,6 +157,8 @@ class Session:
     told: dict[str, Any] = field(default_factory=dict)
     """What is known about the session, as it was told last."""
     origin: dict[str, Any] = field(default_factory=dict)
+    transcripts: list[str] = field(default_factory=list)
+    """Files that its hooks named."""
     compactions: int = 0
     totals: dict[str, list[int]] = field(default_factory=dict)
     """What the program itself has counted, by model."""
@@ -205,9 +207,9 @@ class Session:
 
     def _begin(self, time: int, line: dict[str, Any]) -> None:
         """The session begins, or goes on after an end."""
-        self.begun += 1
-        self.run = f"{self.writer}.{self.begun}"
+        self.begun, self.run = self.begun + 1, ""
         self._note(line)
+        self.run = f"{self.writer}.{self.begun}"
         self.is_open, self.is_busy, self.waits_for = True, False, None
         self.asked.clear()
         labels = {"session": self.session, "project": self.agent, **self.origin.get("labels", {})}
@@ -256,7 +258,7 @@ class Session:
             return  # the very same hook once more
         else:
             self.turns = [*self.turns[-99:], turn]
-        self._show("message", time, role="user")
+        self._show("message", time, role="user", turn=turn)
 
     def _on_call(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, tool, call = self._sub_of(line, time), _name(line.get("tool")), line.get("call")
@@ -291,7 +293,7 @@ class Session:
             key = f"{sub} {tool}"
             self.nameless[key] = self.nameless.get(key, 0) + 1
         error = line.get("error") if status == "error" else None
-        self._execution(sub, run, tool, status, time, line.get("duration-ms"), error)
+        self._execution(call if isinstance(call, str) else None, sub, run, tool, status, time, line.get("duration-ms"), error)
 
     def _on_batch(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, calls = self._sub_of(line, time), line.get("calls")
@@ -463,7 +465,7 @@ class Session:
     def _tell_usage(self, spent: Spent, request_id: str) -> None:
         names = ("input-tokens", "output-tokens", "cache-read-tokens", "cache-write-tokens", "cache-write-1h-tokens")
         used = {name: count for name, count in zip(names, spent.tokens, strict=True) if count}
-        told = {"agent": spent.agent, "run": spent.run, "model": spent.model, "request-id": request_id}
+        told = {"agent": spent.agent, "run": spent.run, "session": spent.session, "model": spent.model, "request-id": request_id}
         self._tell("llm", spent.time_ms, **told, **used)
 
     def _result(self, fact: facts.Result, sub: str | None, time: int, known: Known) -> None:
@@ -495,7 +497,7 @@ class Session:
             return
         if fact.turn is not None:
             self.turns = [*self.turns[-99:], fact.turn]
-        self._tell("message", time, agent=self.agent, run=self.run, role="user")
+        self._tell("message", time, agent=self.agent, run=self.run, role="user", turn=fact.turn, prompt=fact.message)
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -532,7 +534,8 @@ class Session:
         known.answer(name)
         status = {facts.OK: "ok", facts.ERROR: "error"}.get(call.outcome or "", facts.NOT_EXECUTED)
         time = call.doubt or call.since
-        self._execution(call.sub, call.run, call.tool, status, time, call.duration, call.error if status == "error" else None)
+        error = call.error if status == "error" else None
+        self._execution(name, call.sub, call.run, call.tool, status, time, call.duration, error)
 
     def finish(self, time: int, known: Known) -> None:
         """The session is over, and its transcript was read to its end: whatever is open is told as it is.
@@ -571,7 +574,7 @@ class Session:
         """Tell what is news about the session."""
         news = {name: value for name, value in told.items() if self.told.get(name) != value}
         self.told |= news
-        if news and self.is_open:
+        if news and self.run:
             self._tell_about(time, news)
 
     def _tell_about(self, time: int, news: dict[str, Any]) -> None:
@@ -630,8 +633,10 @@ class Session:
         for call in self.calls.values():
             call.doubt = time if call.doubt is None else call.doubt
 
-    def _execution(self, sub: str, run: str, tool: str, status: str, time: int, duration: object, error: object) -> None:
-        told = {"agent": self._agent_of(sub), "run": run, "tool": tool, "status": status, "log": True}
+    def _execution(
+        self, call: str | None, sub: str, run: str, tool: str, status: str, time: int, duration: object, error: object
+    ) -> None:
+        told = {"agent": self._agent_of(sub), "run": run, "tool": tool, "status": status, "log": True, "call": call}
         told |= {"duration-ms": duration if type(duration) in (int, float) else None, "error": error}
         if sub == _MAIN and run == self.run:
             self.shown_ms = max(self.shown_ms, time)

@@ -9,10 +9,10 @@ would free the parent's lock.
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock  # a hook's process cannot wait for all of threading
 
 _carriers: set[int] = set()
-_guard = threading.RLock()
+_guard = RLock()
 """Held while a descriptor is opened and noted, and over each fork, so that none escapes in between."""
 
 
@@ -66,7 +66,7 @@ def forget(descriptor: int) -> None:
 
 def _close_in_child() -> None:
     global _guard
-    _guard = threading.RLock()
+    _guard = RLock()
     for descriptor in _carriers:
         try:
             os.close(descriptor)

@@ -158,7 +158,7 @@ class Journal:
         self.torn = False
 
 
-def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) -> bytes:
+def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int, *, started: int | None = None) -> bytes:
     """The first line of a segment: who writes, and how to find out whether it lives.
 
     Args:
@@ -167,6 +167,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) ->
         segment: the segment's number.
         pid: the owner's process id.
         time_ms: now, in milliseconds since the epoch.
+        started: when the owner started, in clock ticks since boot, where that is known; looked up where not.
     """
     fields: dict[str, object] = {
         "format": events.FORMAT,
@@ -174,7 +175,7 @@ def header_line(kind: str, writer: str, segment: int, pid: int, time_ms: int) ->
         "segment": segment,
         "kind": kind,
         "pid": pid,
-        "process-start": owners.process_start(pid),
+        "process-start": owners.process_start(pid) if started is None else started,
         "host": os.uname().nodename,
         "boot": owners.boot_id(),
         "pid-namespace": owners.pid_namespace(),

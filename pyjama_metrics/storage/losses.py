@@ -7,11 +7,16 @@ them. Once recording works again the number goes into the journal and the note g
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 import zlib
 
-from pyjama_metrics.storage import files, places
+from pyjama_metrics.storage import files, owners, places
+
+LONGEST_WAIT = 0.1
+"""Seconds that a process waits for the note that it shares with others; they hold it for microseconds."""
 
 
 def _prefix(folder: str) -> str:
@@ -29,6 +34,25 @@ def write_note(folder: str, writer: str, count: int) -> None:
     if not _is_private(os.path.dirname(path)):
         raise PermissionError(f"{os.path.dirname(path)} belongs to somebody else")
     os.replace(files.write_beside(path, str(count).encode()), path)
+
+
+def add_to_note(folder: str, writer: str, count: int) -> None:
+    """Note that ``writer``, which is many processes, has lost ``count`` more events. Raises OSError."""
+    path = _note_path(folder, writer)
+    files.make_folder(os.path.dirname(path))
+    if not _is_private(os.path.dirname(path)):
+        raise PermissionError(f"{os.path.dirname(path)} belongs to somebody else")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, files.FILE_MODE)
+    try:
+        deadline = time.monotonic() + LONGEST_WAIT
+        while not owners.try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+            time.sleep(0.001)
+        before = os.read(descriptor, 20)
+        os.pwrite(descriptor, str((int(before) if before.isdigit() else 0) + count).encode(), 0)
+    finally:
+        os.close(descriptor)
 
 
 def remove_note(folder: str, writer: str) -> None:

@@ -8,6 +8,7 @@ SNAPSHOT = "metrics.json"
 REQUESTS = "requests.db"
 SESSIONS = "sessions.db"
 JOURNAL = "journal"
+FOLDER_LOCK = "folder.lock"
 
 
 FOLLOWED = ("claude-code", "codex")
@@ -60,3 +61,13 @@ def journal_folder(folder: str) -> str:
 def snapshot_path(folder: str) -> str:
     """A hub's shared file."""
     return os.path.join(folder, SNAPSHOT)
+
+
+def sessions_path(folder: str) -> str:
+    """What a hub knows of the sessions of other programs."""
+    return os.path.join(folder, SESSIONS)
+
+
+def folder_lock_path(folder: str) -> str:
+    """The file whose lock is held by whoever folds a hub continuously."""
+    return os.path.join(folder, FOLDER_LOCK)

@@ -35,12 +35,19 @@ def process_fields(pid: int) -> list[str] | None:
 
     None where there is no such process, or no ``/proc``.
     """
+    told = process_name_and_fields(pid)
+    return None if told is None else told[1]
+
+
+def process_name_and_fields(pid: int) -> tuple[str, list[str]] | None:
+    """The name of a process, of which the kernel keeps 15 bytes, and what `process_fields` says."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].decode("ascii", "replace").split()
+            before, _, after = file.read().rpartition(b")")
     except OSError:
         return None
-    return fields if len(fields) > 19 else None
+    fields = after.decode("ascii", "replace").split()
+    return (before.partition(b"(")[2].decode("utf-8", "replace"), fields) if len(fields) > 19 else None
 
 
 def process_start(pid: int) -> int | None:

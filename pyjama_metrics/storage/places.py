@@ -15,6 +15,11 @@ def configuration_folder() -> str:
     return platformdirs.user_config_dir(APP, appauthor=False)
 
 
+def data_folder() -> str:
+    """Where programs of ours lie that others call: apart from the figures, which a user may remove."""
+    return platformdirs.user_data_dir(APP, appauthor=False)
+
+
 @cache
 def runtime_folder() -> str:
     """A folder for small notes of running programs, on Linux in memory: it takes a note when the home's disk is full."""

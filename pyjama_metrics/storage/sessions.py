@@ -77,6 +77,8 @@ class SessionsFile:
         self.path = os.path.join(folder, names.SESSIONS)
         self.set_aside: str | None = None
         """Where the damaged file is that was found; None where none was."""
+        self.is_new = False
+        """Whether it was made by this turn: what was told before is in the journals only."""
         self._synchronous = "FULL" if fsync else "NORMAL"
         self._database: sqlite3.Connection | None = None
         self._told: set[str] = set()
@@ -118,8 +120,7 @@ class SessionsFile:
         import sqlite3
 
         files.make_folder(os.path.dirname(self.path))
-        is_new = not os.path.exists(self.path)
-        if is_new:
+        if not os.path.exists(self.path):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE_MODE))
         database = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
@@ -129,7 +130,8 @@ class SessionsFile:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {self._synchronous}")
             database.execute("BEGIN IMMEDIATE")
-            if form == 0:
+            self.is_new = form == 0
+            if self.is_new:
                 for statement in _TABLES.split(";"):
                     if statement.strip():
                         database.execute(statement)
@@ -272,6 +274,10 @@ class SessionsFile:
         self._db.executemany("DELETE FROM offsets WHERE journal = ?", [(name,) for name in known - set(there)])
 
     # -- what is to be written -------------------------------------------------------------------------------------
+
+    def begin_numbers(self, least: int) -> None:
+        """No line gets a smaller number than that."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (least,))
 
     def next_numbers(self, count: int) -> int:
         """The first of so many numbers that nothing has yet."""

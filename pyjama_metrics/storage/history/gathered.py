@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pyjama_metrics.event_fields import Event
+from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, times_of
 
 Group = tuple[list[Any], list[Any]]
 """The times of some executions, and their durations in the same order; None for one that was not measured."""
@@ -44,8 +44,8 @@ def gather(offset: int, size: int, events: Sequence[Event | None]) -> Batch:
     items: list[Groups | Single] = []
     groups: Groups = {}
     for line, event in enumerate(events, 1):
-        if event is None:
-            continue
+        if event is None or event.get("event") == "hook":
+            continue  # what a hook told changes nothing, and there may be many
         if event.get("event") == "tool":
             try:
                 key = event["agent"], event.get("run"), event["tool"], event.get("status", "ok")
@@ -58,6 +58,18 @@ def gather(offset: int, size: int, events: Sequence[Event | None]) -> Batch:
                 continue  # a field is missing or unhashable; the fold counts it as a problem
             if not event.get("log"):
                 continue
+        elif event.get("event") == "executions":
+            try:
+                key = event["agent"], run_name(event["run"]), event["tool"], event.get("status", "ok")
+                times = times_of(event["times"])
+                if not are_names(*key):
+                    continue
+            except (Invalid, KeyError, TypeError):
+                continue
+            group = groups.setdefault(key, ([], []))
+            group[0].extend(times)
+            group[1].extend([None] * len(times))
+            continue
         elif groups and event.get("event") in _CHANGES_RUNS:
             # What this journal recorded before belongs to the run that was open then.
             items.append(groups)

@@ -178,8 +178,8 @@ class Usages:
         for place, value in enumerate(amounts_of(request)):
             sums[place] += sign * value
 
-    def correct(self, row: Row, agent: str, run: Run) -> None:
-        """Add what a correction adds to a row of a run."""
+    def add_row(self, row: Row, agent: str, run: Run) -> None:
+        """Add to a row of a run what a correction adds, or the sums of several calls."""
         begin = row.time_ms - row.time_ms % QUARTER_MS
         if begin < self._horizon:
             return

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from pyjama_metrics.corrections import rows_in
+from pyjama_metrics.corrections import rows_in, sums_in
 from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of, usable_durations
 from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, status_class, text_of
 from pyjama_metrics.storage.history.gathered import Batch, Group, Groups
@@ -142,9 +142,18 @@ class Writing:
         run = self._runs.run(agent, run_name(event["run"]))
         reason = text_of(event.get("reason"), MAX_TEXT)
         for row in rows:
-            self._usages.correct(row, agent, run)
+            self._usages.add_row(row, agent, run)
         self._usages.keep_correction(time, run, reason, rows)
         self._tell(event, agent, "correction", status="ok", message=reason)
+
+    def on_usages(self, event: Event) -> None:
+        """The sums of several model calls of one run."""
+        rows = sums_in(event)
+        agent, time = self._seen(event)
+        run = self._runs.run(agent, run_name(event["run"]))
+        run.seen(time)
+        for row in rows:
+            self._usages.add_row(row, agent, run)
 
     def on_sign_of_life(self, event: Event) -> None:
         """Something that is not kept, but tells that the run was there."""
@@ -193,6 +202,7 @@ RULES: dict[str, Callable[[Writing, Event], None]] = {
     "crash": Writing.on_crash,
     "llm": Writing.on_llm,
     "correction": Writing.on_correction,
+    "usages": Writing.on_usages,
     "tool": Writing.on_tool,
     "activity": Writing.on_told,
     "waiting": Writing.on_told,

@@ -39,6 +39,7 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "unknown": {},
     "session": {
         "model": st.sampled_from(["m", "n", ""]),
+        "branch": st.none() | st.just("main"),
         "context_tokens": st.integers(-1, 3),
         "context_percent": st.sampled_from([0, 1.5, 101.0, True]),
         "limits": st.sampled_from([None, {}, {"5 h": [42, 9]}, {"5 h": [43.0, 9]}, {"week": [1, 2], "5 h": "?"}]),
@@ -70,7 +71,6 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
             max_size=2,
         )
     },
-    "session": {"model": st.sampled_from(["m", "n"]), "context_tokens": st.integers(0, 9), "branch": st.none() | st.just("main")},
     "error": {"message": st.sampled_from(["m1", "m2"])},
     "llm": {
         "model": st.sampled_from(["m", "n", "a|b\\", "<synthetic>"]),

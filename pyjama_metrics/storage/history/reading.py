@@ -299,6 +299,17 @@ class Reader:
             fresh = below
         return list(found.values())
 
+    def runs_counted(self, agent: str) -> tuple[Any, ...]:
+        """Of the runs of an agent: how many, the first start, the latest event, messages of users and of assistants (None where
+        those of one of them were not counted).
+        """
+        query = (
+            "SELECT count(*), min(started), max(last_seen),"
+            " CASE WHEN count(user_messages) = count(*) THEN sum(user_messages) END,"
+            " CASE WHEN count(assistant_messages) = count(*) THEN sum(assistant_messages) END FROM runs WHERE agent = ?"
+        )
+        return tuple(self._connection.execute(query, (self.number(agent),)).fetchone())
+
     def latest_runs(self, since: int, until: int, filters: dict[str, str], limit: int) -> list[tuple[Any, ...]]:
         """The runs that were there in a span, the latest first; by agent, project ("": of none) or outcome where asked for."""
         columns = {"agent": "who.text", "project": "coalesce(what.text, '')", "outcome": "outcome"}

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyjama_metrics import roll_ups
-from pyjama_metrics.ledger import NOTHING, Cost, cost_of_usage, costs_in
+from pyjama_metrics.ledger import NOTHING, Cost
 from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.recent import SLICE_MS
 from pyjama_metrics.retention import MAX_MINUTES_MS, MAX_QUARTERS_MS
 from pyjama_metrics.roll_ups import MINUTE_MS, QUARTER_MS, Slice
-from pyjama_metrics.state_fields import LARGEST, Table, positive, table_of, tables, time_key, total
+from pyjama_metrics.slice_costs import cost_of_slice, cost_since, slices
+from pyjama_metrics.state_fields import LARGEST, Table, positive, total
 from pyjama_metrics.views import ActivityView, TodayView
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def activity(
         return _view("memory", recent.slices(since, to_ms), from_ms, to_ms, SLICE_MS, since, begun, overrides)
     since = from_ms - from_ms % MINUTE_MS
     if span <= MINUTES_SPAN_MS and since >= latest - MAX_MINUTES_MS:
-        return _view("file", _slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun, overrides)
+        return _view("file", slices(state, "minutes"), from_ms, to_ms, MINUTE_MS, since, begun, overrides)
     kept_since = _kept_since(latest)
     step = next((step for step in _STEPS if span <= MAX_SLICES * step), -(-span // (MAX_SLICES * _DAY_MS)) * _DAY_MS)
     known_from = max(from_ms - from_ms % step, kept_since)
-    return _view("file", _slices(state, "quarters"), from_ms, to_ms, step, known_from, begun, overrides)
+    return _view("file", slices(state, "quarters"), from_ms, to_ms, step, known_from, begun, overrides)
 
 
 def seam(state: Table, view: ActivityView) -> int | None:
@@ -143,7 +144,7 @@ def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_m
     if recent.since_ms is None or since_ms < latest_ms - MEMORY_SPAN_MS - SLICE_MS:
         return False
     begin = since_ms - since_ms % MINUTE_MS
-    counted = [each for time, each in _slices(state, "minutes", begin).items() if time < to_ms]
+    counted = [each for time, each in slices(state, "minutes", begin).items() if time < to_ms]
     found = recent.slices(begin, to_ms).values()
     return since_ms >= recent.since_ms or all(
         sum(each[key] for each in found) >= sum(each[key] for each in counted) for key in ("count", "interrupted", "requests")
@@ -152,31 +153,16 @@ def _remembers(recent: Recent, state: Table, since_ms: int, to_ms: int, latest_m
 
 def today_view(state: Table, since_ms: int, overrides: Overrides | None = None) -> TodayView:
     """The figures since ``since_ms``, by the roll-ups of the state: a midnight, wherever it is one, is the begin of a quarter."""
-    slices = _slices(state, "quarters", since_ms)
-    sums = {key: total(each[key] for each in slices.values()) for key in roll_ups.COUNTS}  # type: ignore[literal-required]
+    kept = slices(state, "quarters", since_ms)
+    sums = {key: total(each[key] for each in kept.values()) for key in roll_ups.COUNTS}  # type: ignore[literal-required]
     return TodayView(
         since=since_ms,
         count=sums["count"],
         success=sums["success"],
         error=sums["error"],
         tokens=sums["tokens"],
-        **sum((_cost(each, begin, overrides) for begin, each in slices.items()), NOTHING).as_fields(),
+        **cost_since(state, since_ms, overrides).as_fields(),
     )
-
-
-def _cost(each: Slice, begin: int, overrides: Overrides | None) -> Cost:
-    """What the model calls of a slice cost, by the prices of its time."""
-    return cost_of_usage(each, costs_in(each, overrides, begin)) if each["requests"] else NOTHING
-
-
-def _slices(state: Table, series: str, since_ms: int = 0) -> dict[int, Slice]:
-    """The slices of a series of the state that begin at ``since_ms`` or later, by their begin."""
-    found = tables(table_of(state, "roll-ups"), series)
-    begun = [(begin, each) for key, each in found if (begin := time_key(key)) is not None and begin >= since_ms]
-    slices = {begin: roll_ups.new_slice() for begin, _ in begun}
-    for begin, each in begun:
-        roll_ups.add_slice(slices[begin], each)
-    return slices
 
 
 def _view(
@@ -199,7 +185,7 @@ def _view(
     costs: dict[int, Cost] = {}
     for time, each in slices.items():
         if kept_from <= time < to_ms:
-            costs[time - time % step] = costs.get(time - time % step, NOTHING) + _cost(each, time, overrides)
+            costs[time - time % step] = costs.get(time - time % step, NOTHING) + cost_of_slice(each, time, overrides)
     told = [None if row is None else costs.get(time, NOTHING) for time, row in zip(times, rows, strict=True)]
 
     def column(name: str) -> list[int | None]:

@@ -90,7 +90,7 @@ def session_fields(event: Event) -> Iterator[tuple[str, Any]]:
 def _is_limit(value: object) -> bool:
     if not isinstance(value, (list, tuple)) or len(value) != 2 or not {type(each) for each in value} <= _NUMBERS:
         return False
-    return 0 <= value[0] <= 1000 and 0 <= value[1] <= MAX_TIME_MS
+    return bool(0 <= value[0] <= 1000 and 0 <= value[1] <= MAX_TIME_MS)
 
 
 def told_of(origin: Mapping[str, Any], name: str) -> str | None:

@@ -136,7 +136,7 @@ class Hub:
         return self._follower
 
     def watches_sessions(self) -> bool:
-        """Whether a session is open, or ended a moment ago: only whoever goes on will find its program dead, or its last words."""
+        """Whether a session is open, or ended just now: only whoever goes on finds its program dead, or its last words."""
         if self._follower is not None and self._follower.expects_more:
             return True
         state = self._cached[1] if self._cached is not None else None

@@ -50,6 +50,7 @@ FLOORS = (
             "corrections",
             "origins",
             "shares",
+            "slice_costs",
             "sessions",
             "sessions.facts",
             "sessions.machine",
@@ -141,8 +142,8 @@ NOT_PURE = {
 }
 """What the pure floor does not import: files, clocks, processes, chance."""
 
-WRITERS = ("recorder", "tracking", "hooks")
-"""Where the write road begins: what an agent imports to record."""
+WRITERS = ("recorder", "tracking", "hooks", "integrations.hook")
+"""Where the write road begins: what an agent imports to record, and the process of a hook."""
 
 
 def name_of(file: Path) -> str:

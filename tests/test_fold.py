@@ -407,3 +407,13 @@ def test_a_header_changes_no_figure() -> None:
     """It is a line like any other."""
     state = folded({"event": "writer", "time": 1, "writer": "w"})
     assert (state["agents"], sum(state["problems"].values()), state["journals"]["w.0.jsonl"]["lines"]) == ({}, 0, 1)
+
+
+def test_what_a_hook_told_is_known_and_changes_nothing() -> None:
+    """Whoever follows the session makes events of it; an agent is not seen by it, even where a stranger names one."""
+    events = [event("start", 1, run="w.1"), tool(5, run="w.1")]
+    told = {"event": "hook", "time": 9_000, "source": "codex", "hook": "Stop", "session": "s"}
+    with_hooks = folded(*events, told, told | {"agent": "a", "run": "w.1"})
+    without = folded(*events)
+    assert with_hooks.pop("journals") != without.pop("journals")  # type: ignore[misc]
+    assert with_hooks == without

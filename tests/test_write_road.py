@@ -84,3 +84,29 @@ def test_the_front_door_alone_loads_next_to_nothing() -> None:
 def test_the_watch_sees_a_module_that_is_too_much(name: str) -> None:
     """It would notice: the same interpreter has them all within reach."""
     assert name in heavy_or_foreign(asked_for_by(f"import {name}"))
+
+
+ONE_HOOK = """
+import os
+from pyjama_metrics.integrations import hook
+hook.record("claude-code", b'{"session_id": "s", "hook_event_name": "Stop", "session_crons": [1.5]}', 1)
+"""
+
+
+def test_a_hook_loads_nothing_heavy_nothing_foreign_and_little_at_all(home: Path) -> None:
+    """It is a process for each event, and a person waits for it: of ours, what one line needs, and of the library next to nothing."""
+    asked = asked_for_by(ONE_HOOK)
+    assert heavy_or_foreign(asked) == set()
+    library = {name for name in asked if not name.startswith("pyjama_metrics")}
+    assert library - {"encodings.ascii", "posixpath", "genericpath"} <= {
+        "__future__",
+        "_json",
+        "os",
+        "stat",
+        "_stat",
+        "_collections_abc",
+        "fcntl",
+        "errno",
+    }
+    assert len(asked) - len(library) <= 20
+    assert any(b'"Stop"' in file.read_bytes() for file in (home / "journal").iterdir())

@@ -14,8 +14,8 @@ output, unless PYJAMA_CAPTURE asks for it.
 """
 
 EXAMPLES = """\
-example, in the settings of Claude Code:
-  {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "pyjama-metrics hook claude"}]}]}}
+examples:
+  {"type": "command", "command": "pyjama-metrics hook claude"}    in the settings of Claude Code
 """
 
 

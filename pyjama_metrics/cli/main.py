@@ -47,6 +47,8 @@ COMMANDS = (
     Command("prices", "print what models cost, and who says so"),
     Command("record", "record one event from a shell"),
     Command("run", "run any command as an agent"),
+    Command("claude", "see Claude Code sessions: install, status, uninstall"),
+    Command("codex", "see Codex sessions: install, status, uninstall"),
     Command("correct", "say what a run really used"),
     Command("clear", "start the figures anew"),
     Command("doctor", "look for what is wrong with the hub's folder, and mend it"),

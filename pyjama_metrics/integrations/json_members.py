@@ -9,7 +9,7 @@ from __future__ import annotations
 from _json import make_scanner, scanstring
 
 LONGEST_NUMBER = 18
-"""Digits of the longest whole number that is taken as one; a longer one is nobody's measurement."""
+"""Characters of the longest whole number that is taken as one; a longer one is nobody's measurement."""
 
 _BLANK = " \t\n\r"
 

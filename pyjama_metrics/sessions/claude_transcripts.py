@@ -144,7 +144,7 @@ def _user(line: dict[str, object], time: int) -> list[Fact]:
     says_something = any(map(_says_something, texts)) if texts else bool(blocks)  # an image says something, too
     name = word(line.get("uuid"))
     if name and says_something and not results and _is_a_persons(line):
-        told.append(Prompt(name, time))
+        told.append(Prompt(name, time, word(line.get("promptId")) or None))
     return told
 
 

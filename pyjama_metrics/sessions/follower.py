@@ -183,6 +183,10 @@ class _Turn:
             found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
+        process = writer.rpartition("-")[0].rpartition("-")[2], writer.rpartition("-")[2]
+        for other in self.sessions.values():
+            if other.awaiting is not None and other is not found and tuple(other.writer.rsplit("-", 2)[1:]) == process:
+                other.awaiting = None  # the same process goes on under another id
         return found
 
     def learn(self, listed: list[Segment]) -> None:
@@ -333,4 +337,6 @@ def _line(out: Out, number: int) -> bytes:
 
 def _time_of(event: dict[str, Any]) -> int | None:
     value = event.get("time")
-    return int(value) if type(value) in (int, float) and 0 <= value <= MAX_TIME_MS else None  # type: ignore[operator]
+    if type(value) not in (int, float) or value is None or not 0 <= value <= MAX_TIME_MS:
+        return None
+    return int(value)

@@ -29,10 +29,12 @@ PATIENCE_MS = 3_000
 NEXT_PROMPT = "the next prompt"
 _QUESTIONS = {"AskUserQuestion": "an answer to its question", "ExitPlanMode": "approval of its plan"}
 """Tools that ask the person, and for what the session waits meanwhile."""
-_LATE = frozenset(
-    {"PostToolUse", "PostToolUseFailure", "PostToolBatch", "PreToolUse", "SubagentStop", "Notification", "StatusLine", "notify"}
-)
-"""Hooks that may still come after the end of a session; they do not begin it again."""
+_BEGINNERS = frozenset({"SessionStart", "UserPromptSubmit"})
+"""Hooks that begin a session again which has ended; all others may come late."""
+_STATUS = {facts.OK: "ok", facts.ERROR: "error"}
+"""The status of an execution by its outcome in a transcript."""
+_SUBAGENT_TOOLS = frozenset({"Agent", "Task"})
+"""Tools by which a session begins a subagent."""
 _MAIN = ""
 """In place of the id of a subagent: the session itself."""
 UNLISTED = "(requests that the transcript does not list)"
@@ -47,7 +49,7 @@ class Spent(NamedTuple):
     run: str
     time_ms: int
     model: str
-    tokens: tuple[int, int, int, int, int]
+    tokens: tuple[int, ...]
     """Input, output, cache read, cache write, cache write for an hour."""
 
 
@@ -69,7 +71,7 @@ class Known(Protocol):
     def spend(self, message: str, spent: Spent, /) -> None:
         """That is told of it now."""
 
-    def list(self, session: str, message: str, /) -> None:
+    def copied(self, session: str, message: str, /) -> None:
         """The transcript of a session has this answer, which another session told first."""
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...], /) -> tuple[int, ...]:
@@ -115,6 +117,8 @@ class Sub:
     run: str
     is_open: bool = True
     begun: int = 1
+    is_told: bool = True
+    """Whether hooks told of its beginning, and so will of its end."""
 
 
 @dataclass(slots=True)
@@ -146,12 +150,19 @@ class Session:
     """What it asked the person for, by a key of the question, the oldest first."""
     subs: dict[str, Sub] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
-    nameless: dict[str, int] = field(default_factory=dict)
-    """Outcomes that hooks told without the id of the call, by subagent and tool: the transcript tells them once more, with it."""
+    nameless: list[list[Any]] = field(default_factory=list)
+    """Outcomes that hooks told without the id of the call, which the transcript tells once more, with it and with the subagent:
+    [time, whether it was passed on, tool, status, duration in milliseconds, error]."""
+    unmatched: dict[str, int] = field(default_factory=dict)
+    """Outcomes that the transcript told before a hook did, by tool and status: a hook that has no id of the call may follow."""
+    awaiting: dict[str, Any] | None = None
+    """The line that says that a session is resumed, until something happens in it."""
+    internal: list[str] = field(default_factory=list)
+    """Subagents that the program began for itself: what they use is the session's."""
     turns: list[str] = field(default_factory=list)
     """The latest prompts that hooks told."""
     untold_prompts: int = 0
-    """Prompts that hooks told without an id."""
+    """Prompts that hooks told and the transcript did not yet."""
     requests: list[list[int]] = field(default_factory=list)
     """Model calls that hooks told, which have no id there: [time, told yet, tokens…]."""
     told: dict[str, Any] = field(default_factory=dict)
@@ -186,8 +197,10 @@ class Session:
     @property
     def is_restless(self) -> bool:
         """Whether time alone may make a difference."""
-        waits = any(call.doubt is not None or call.outcome is not None for call in self.calls.values())
-        return waits or any(not request[1] for request in self.requests)
+        waits = self.awaiting is not None or any(
+            call.doubt is not None or call.outcome is not None for call in self.calls.values()
+        )
+        return waits or any(not told[1] for told in [*self.requests, *self.nameless])
 
     # -- hooks -----------------------------------------------------------------------------------------------------
 
@@ -199,11 +212,24 @@ class Session:
             return
         self.has_hooks = True
         self.last_ms = max(self.last_ms, time)
-        if not self.is_open and (self.begun == 0 or kind not in _LATE) and kind != "SessionEnd":
+        if self.begun == 0 and kind == "SessionStart" and line.get("how") in ("resume", "fork"):
+            # Some versions tell a session here in which nothing else will happen, and go on under another id.
+            self.awaiting = self.awaiting or line
+            return
+        self._stop_awaiting(known)
+        if not self.is_open and kind != "SessionEnd" and (self.begun == 0 or _begins(line)):
             self._begin(time, line)
         if self.begun:
             rule(self, line, time, known)
             self.show_wait(time)
+
+    def _stop_awaiting(self, known: Known) -> None:
+        """The session that was resumed is this one."""
+        line, self.awaiting = self.awaiting, None
+        if line is not None:
+            self._begin(line["time"], line)
+            self._on_session_start(line, line["time"], known)
+            self.show_wait(line["time"])
 
     def _begin(self, time: int, line: dict[str, Any]) -> None:
         """The session begins, or goes on after an end."""
@@ -252,12 +278,11 @@ class Session:
             self._touch(time)
             return
         turn = line.get("turn")
-        if not isinstance(turn, str):
-            self.untold_prompts += 1
-        elif turn in self.turns:
-            return  # the very same hook once more
-        else:
+        if isinstance(turn, str):
+            if turn in self.turns:
+                return  # the very same hook once more
             self.turns = [*self.turns[-99:], turn]
+        self.untold_prompts += 1
         self._show("message", time, role="user", turn=turn)
 
     def _on_call(self, line: dict[str, Any], time: int, known: Known) -> None:
@@ -282,18 +307,41 @@ class Session:
         self.asked.pop(f"permission {sub} {tool}", None)
         self.asked.pop("permission", None)
         self.asked.pop(f"question {call}", None)
-        run = self._run_of(sub)
-        if isinstance(call, str):
-            if known.answered(call):
+        error, duration = line.get("error") if status == "error" else None, line.get("duration-ms")
+        if not isinstance(call, str):
+            self._done_without_id([time, False, tool, status, duration, error], known)
+            return
+        if known.answered(call):
+            return
+        asked = self.calls.setdefault(call, Call(sub, tool, self._run_of(sub), time))
+        if status != "interrupted" and self._may_be_a_subagents(line, sub):
+            asked.outcome, asked.error = facts.OK if status == "ok" else facts.ERROR, error
+            asked.duration, asked.doubt = duration, time
+            return
+        del self.calls[call]
+        known.answer(call)
+        self._execution(call, asked.sub, asked.run, tool, status, time, duration, error)
+
+    def _may_be_a_subagents(self, line: dict[str, Any], sub: str) -> bool:
+        """Whether a call that is told as the session's own may be that of a subagent; then the transcript knows.
+
+        Older versions, which tell no turn either, do not tell of whom their hooks speak.
+        """
+        is_old = self.source == "claude-code" and line.get("turn") is None
+        return is_old and sub == _MAIN and any(each.is_open for each in self.subs.values())
+
+    def _done_without_id(self, told: list[Any], known: Known) -> None:
+        _, _, tool, status, duration, _ = told
+        if self.unmatched.get(f"{tool} {status}"):
+            self.unmatched[f"{tool} {status}"] -= 1
+            return
+        for name, call in self.calls.items():
+            if call.tool == tool and _STATUS.get(call.outcome or "") == status:
+                call.duration = duration
+                self._settle(name, known)
+                self.unmatched[f"{tool} {status}"] -= 1
                 return
-            asked = self.calls.pop(call, None)
-            run = run if asked is None else asked.run
-            known.answer(call)
-        else:
-            key = f"{sub} {tool}"
-            self.nameless[key] = self.nameless.get(key, 0) + 1
-        error = line.get("error") if status == "error" else None
-        self._execution(call if isinstance(call, str) else None, sub, run, tool, status, time, line.get("duration-ms"), error)
+        self.nameless = [*self.nameless[-199:], told]
 
     def _on_batch(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, calls = self._sub_of(line, time), line.get("calls")
@@ -337,6 +385,7 @@ class Session:
     def _on_stop(self, line: dict[str, Any], time: int, known: Known) -> None:
         self.asked.clear()
         self._doubt(time, _MAIN)
+        self._end_untold_subs(time)
         self.is_busy = self._goes_on(line)
         self._touch(time)
 
@@ -345,7 +394,13 @@ class Session:
         background = line.get("background")
         if isinstance(background, dict):
             return bool(background.get("agents"))
-        return any(sub.is_open for sub in self.subs.values())
+        return any(sub.is_open and sub.is_told for sub in self.subs.values())
+
+    def _end_untold_subs(self, time: int) -> None:
+        """Older versions tell of no subagent; those that run at once with the session have ended when it stops."""
+        for name, sub in self.subs.items():
+            if not sub.is_told:
+                self._end_sub(name, time, outcome="completed")
 
     def _on_stop_failure(self, line: dict[str, Any], time: int, known: Known) -> None:
         reason = _name(line.get("error")) or "failed"
@@ -355,13 +410,18 @@ class Session:
 
     def _on_sub_start(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, kind = _name(line.get("agent-id")), _name(line.get("agent-type"))
-        if sub is not None and kind is not None:
+        if sub is None or kind is None or not self.is_open:
+            return
+        asks = any(call.tool in _SUBAGENT_TOOLS and call.sub == _MAIN for call in self.calls.values())
+        if self.source == "claude-code" and line.get("turn") is None and not asks:
+            self.internal = [*self.internal[-99:], sub]  # versions 2.0 warm some up that nobody asked for
+        else:
             self._begin_sub(sub, kind, time)
 
     def _on_sub_stop(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub = _name(line.get("agent-id"))
-        if sub is None or (sub not in self.subs and _name(line.get("agent-type")) is None):
-            return  # the program's own, which summarises a conversation
+        if sub is None or (sub not in self.subs and (sub in self.internal or _name(line.get("agent-type")) is None)):
+            return  # the program's own, which summarises a conversation, say
         self._sub_of(line, time)
         self._doubt(time, sub)
         self._end_sub(sub, time, outcome="completed")
@@ -399,14 +459,17 @@ class Session:
         time = getattr(fact, "time_ms", 0) or self.last_ms
         if not self.begun:
             self._begin(time, {"time": time})
-        _FACTS[type(fact)](self, fact, sub, time, known)
+        _FACTS[type(fact)](self, fact, None if sub in self.internal else sub, time, known)
 
     def _spoke(self, fact: facts.Usage, sub: str | None, time: int, known: Known) -> None:
         self._usage(fact, sub or _MAIN, time, known)
 
     def _asked_for(self, fact: facts.Call, sub: str | None, time: int, known: Known) -> None:
-        if not known.answered(fact.call) and fact.call not in self.calls:
-            self.calls[fact.call] = Call(self._known_sub(sub, time), fact.tool, self._run_of(sub or _MAIN), time)
+        if known.answered(fact.call):
+            return
+        asker = self._known_sub(sub, time)
+        asked = self.calls.setdefault(fact.call, Call(asker, fact.tool, self._run_of(asker), time))
+        asked.sub, asked.run = asker, self._run_of(asker)
 
     def _interrupted(self, fact: facts.Interrupted, sub: str | None, time: int, known: Known) -> None:
         if sub is None and time >= self.shown_ms and self.is_open:
@@ -446,7 +509,7 @@ class Session:
             self._tell("message", time, agent=spent.agent, run=spent.run, role="assistant")
         else:
             if before.session != self.session:
-                known.list(self.session, fact.message)
+                known.copied(self.session, fact.message)
             largest = tuple(map(max, before.tokens, tokens))
             if largest == before.tokens or before.run == "":
                 return
@@ -477,23 +540,35 @@ class Session:
                 return  # an answer to a call that nobody told of: the beginning of the file is gone
             call = self.calls[fact.call] = Call(self._known_sub(sub, time), fact.tool, self._run_of(sub or _MAIN), time)
         call.outcome, call.error, call.duration = fact.outcome, fact.error, fact.duration_ms
-        key = f"{call.sub} {call.tool}"
-        if self.nameless.get(key):
-            self.nameless[key] -= 1
-            del self.calls[fact.call]
-            known.answer(fact.call)
+        told = self._told_without_id(call)
+        if told is not None:
+            if told[1]:
+                del self.calls[fact.call]
+                known.answer(fact.call)
+                return
+            call.duration = call.duration if told[4] is None else told[4]
+            self._settle(fact.call, known)
+            self.unmatched[f"{told[2]} {told[3]}"] -= 1
             return
         call.doubt = time if call.doubt is None else call.doubt
         if not self.has_hooks:
             self._settle(fact.call, known)
 
+    def _told_without_id(self, call: Call) -> list[Any] | None:
+        """What a hook told of the same outcome without the call's id, which is used up by that."""
+        status = _STATUS.get(call.outcome or "")
+        for place, told in enumerate(self.nameless):
+            if told[2:4] == [call.tool, status]:
+                del self.nameless[place]
+                return told
+        return None
+
     def _prompt(self, fact: facts.Prompt, sub: str | None, time: int, known: Known) -> None:
         if sub is not None or known.prompted(fact.message):
             return
-        if fact.turn is not None and fact.turn in self.turns:
-            return
-        if self.untold_prompts:
-            self.untold_prompts -= 1
+        is_told = fact.turn in self.turns if fact.turn is not None and self.turns else self.untold_prompts > 0
+        if is_told:
+            self.untold_prompts = max(0, self.untold_prompts - 1)
             return
         if fact.turn is not None:
             self.turns = [*self.turns[-99:], fact.turn]
@@ -508,9 +583,15 @@ class Session:
             now_ms: the time, in milliseconds since the epoch.
             known: what was told already.
         """
+        if self.awaiting is not None and now_ms - self.awaiting["time"] >= PATIENCE_MS:
+            self._stop_awaiting(known)
         for name, call in list(self.calls.items()):
             if call.doubt is not None and now_ms - max(call.doubt, call.since) >= PATIENCE_MS:
                 self._settle(name, known)
+        for told in self.nameless:
+            if not told[1] and now_ms - told[0] >= PATIENCE_MS:
+                told[1] = True
+                self._execution(None, _MAIN, self.run, told[2], told[3], told[0], told[4], told[5])
         for request in self.requests:
             if not request[1] and now_ms - request[0] >= PATIENCE_MS and not self.is_busy:
                 request[1] = 1
@@ -524,7 +605,7 @@ class Session:
             self.run,
             request[0],
             model if isinstance(model, str) else UNLISTED,
-            tuple(request[2:7]),  # type: ignore[arg-type]
+            tuple(request[2:7]),
         )
         self._tell_usage(spent, f"{self.source}:{self.session}:{request[0]}:{request[2]}:{request[3]}")
 
@@ -532,7 +613,10 @@ class Session:
         """Tell the outcome of a call by what is known of it."""
         call = self.calls.pop(name)
         known.answer(name)
-        status = {facts.OK: "ok", facts.ERROR: "error"}.get(call.outcome or "", facts.NOT_EXECUTED)
+        status = _STATUS.get(call.outcome or "", facts.NOT_EXECUTED)
+        if self.has_hooks and call.outcome is not None:
+            key = f"{call.tool} {status}"
+            self.unmatched[key] = self.unmatched.get(key, 0) + 1
         time = call.doubt or call.since
         error = call.error if status == "error" else None
         self._execution(name, call.sub, call.run, call.tool, status, time, call.duration, error)
@@ -549,7 +633,7 @@ class Session:
         for model, total in self.totals.items():
             excess = known.unlisted(self.session, model, tuple(total))
             if any(excess):
-                spent = Spent(self.session, self.agent, self.run, time, model, excess)  # type: ignore[arg-type]
+                spent = Spent(self.session, self.agent, self.run, time, model, excess)
                 self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}")
         if not self.totals and self.compactions:
             for number in range(self.compactions):
@@ -583,16 +667,20 @@ class Session:
     def _sub_of(self, line: dict[str, Any], time: int) -> str:
         """The subagent of which a hook tells, begun if its beginning was not told; "" for the session itself."""
         sub = _name(line.get("agent-id"))
-        if sub is None:
+        if sub is None or sub in self.internal:
             return _MAIN
         if sub not in self.subs:
             self._begin_sub(sub, _name(line.get("agent-type")) or "subagent", time)
         return sub
 
     def _known_sub(self, sub: str | None, time: int) -> str:
-        if sub is not None and sub != _MAIN and sub not in self.subs:
+        """The subagent of which a transcript tells, begun if no hook told of it."""
+        if sub is None or sub == _MAIN or sub in self.internal:
+            return _MAIN
+        if sub not in self.subs:
             self._begin_sub(sub, "subagent", time)
-        return sub or _MAIN
+            self.subs[sub].is_told = False
+        return sub
 
     def _begin_sub(self, sub: str, kind: str, time: int) -> None:
         """A subagent begins, or goes on."""
@@ -608,6 +696,8 @@ class Session:
         origin = {key: value for key, value in self.origin.items() if key in ("pid", "process-start", "host", "boot", "cwd")}
         where = {"parent": self.run, "parent-agent": self.agent, "source": self.source, "labels": labels}
         self._tell("start", time, agent=self.subs[sub].agent, run=run, **where, **origin)
+        if not self.is_open:
+            self._end_sub(sub, time, outcome="completed")  # the news of it is late
 
     def _end_sub(self, sub: str, time: int, *, outcome: str) -> None:
         known = self.subs[sub]
@@ -682,7 +772,7 @@ class Session:
         """Whether what was told since the last wait ends it in the eyes of whoever folds."""
         for out in reversed(self.out):
             if out.fields.get("run") == self.run and out.event not in ("session", "start"):
-                return out.event != "waiting"
+                return bool(out.event != "waiting")
         return False
 
     def _tell(self, event: str, time: int, **told: Any) -> None:
@@ -726,6 +816,10 @@ _FACTS: dict[type, Callable[..., None]] = {
     facts.Totals: Session._counted,
     facts.About: Session._about_fact,
 }
+
+
+def _begins(line: dict[str, Any]) -> bool:
+    return bool(line.get("hook") in _BEGINNERS and line.get("how") != "compact")
 
 
 def _plain(value: Any) -> Any:

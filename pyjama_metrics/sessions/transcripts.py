@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pyjama_metrics.sessions.claude_skimming import Skimmer
-from pyjama_metrics.sessions.codex_rollouts import Rollout
+from pyjama_metrics.sessions.codex_rollouts import Rollout, matters
 from pyjama_metrics.sessions.facts import Fact
 from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.storage import json
@@ -51,6 +51,13 @@ class Transcripts:
             except OSError:
                 continue  # it has none
             found |= dict.fromkeys(os.path.join(beside, name) for name in names if name.endswith(ENDING))
+        if session.source == "claude-code":
+            # Versions 2.0 put them beside the session's own.
+            folders = {os.path.dirname(path) for path in session.transcripts}
+            beside_it = [os.path.join(folder, f"agent-{sub}{ENDING}") for folder in folders for sub in session.subs]
+            found |= dict.fromkeys(filter(os.path.exists, beside_it))
+        if session.source == "codex" and session.subs:
+            found |= dict.fromkeys(_threads_beside(list(found), session.subs))
         return list(found)
 
     def have_grown(self) -> bool:
@@ -127,14 +134,34 @@ class _Rollouts:
         self._rollout = Rollout(state)
 
     def begin_anew(self) -> None:
-        self._rollout = Rollout(None)
+        self._rollout = Rollout()
 
     def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str | None, Fact]]:
-        for line in bytes(memoryview(buffer)[begin:end]).split(b"\n"):
-            yield from self._rollout.read(line)
+        rollout = self._rollout
+        while begin < end:
+            stop = buffer.index(b"\n", begin, end)
+            if matters(buffer, begin, stop):
+                try:
+                    line = json.loads(bytes(memoryview(buffer)[begin:stop]))
+                except ValueError:
+                    line = None
+                for fact in rollout.facts_of(line):
+                    yield rollout.thread if rollout.parent else None, fact
+            begin = stop + 1
 
     def state(self) -> Any:
-        return self._rollout.as_json()
+        return self._rollout.state()
+
+
+def _threads_beside(paths: list[str], threads: Iterable[str]) -> Iterator[str]:
+    """The rollouts of some threads, which lie beside that of the thread that began them."""
+    endings = tuple(f"-{thread}{ENDING}" for thread in threads)
+    for folder in {os.path.dirname(path) for path in paths}:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        yield from (os.path.join(folder, name) for name in names if name.endswith(endings))
 
 
 def _look(path: str) -> tuple[int, int] | None:

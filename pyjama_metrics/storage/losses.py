@@ -50,7 +50,9 @@ def add_to_note(folder: str, writer: str, count: int) -> None:
                 raise TimeoutError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
             time.sleep(0.001)
         before = os.read(descriptor, 20)
-        os.pwrite(descriptor, str((int(before) if before.isdigit() else 0) + count).encode(), 0)
+        total = str((int(before) if before.isdigit() else 0) + count).encode()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, total, 0)
     finally:
         os.close(descriptor)
 

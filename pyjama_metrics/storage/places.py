@@ -16,7 +16,7 @@ def configuration_folder() -> str:
 
 
 def data_folder() -> str:
-    """Where programs of ours lie that others call: apart from the figures, which a user may remove."""
+    """Where programs that others call by their path lie, and notes of what was installed: apart from the figures."""
     return platformdirs.user_data_dir(APP, appauthor=False)
 
 

@@ -160,7 +160,7 @@ class SessionsFile:
         """Read what was told into memory, because very much is about to be asked for."""
         self._told.update(row[0] for row in self._db.execute("SELECT id FROM told"))
         for row in self._db.execute(f"SELECT message, session, agent, run, time, model, {_TOKENS} FROM spent"):
-            self._spent[row[0]] = Spent(*row[1:6], row[6:])
+            self._spent[row[0]] = _spent(row[1:])
         self._knows_all = True
 
     def answered(self, call: str) -> bool:
@@ -197,14 +197,14 @@ class SessionsFile:
         row = self._db.execute(
             f"SELECT session, agent, run, time, model, {_TOKENS} FROM spent WHERE message = ?", (message,)
         ).fetchone()
-        found = self._spent[message] = None if row is None else Spent(*row[:5], row[5:])
+        found = self._spent[message] = None if row is None else _spent(row)
         return found
 
     def spend(self, message: str, spent: Spent) -> None:
         """That is told of it now."""
         self._spent[message] = self._spent_news[message] = spent
 
-    def list(self, session: str, message: str) -> None:
+    def copied(self, session: str, message: str) -> None:
         """The transcript of a session has this answer, which another session told first."""
         self._copies.add((session, message))
 
@@ -320,6 +320,11 @@ class SessionsFile:
         self._spent_news.clear()
         self._db.executemany("INSERT OR IGNORE INTO copies VALUES (?, ?)", list(self._copies))
         self._copies.clear()
+
+
+def _spent(row: tuple[Any, ...]) -> Spent:
+    session, agent, run, time_ms, model, *tokens = row
+    return Spent(session, agent, run, time_ms, model, tuple(tokens))
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -39,7 +39,7 @@ class Memory:
     def spend(self, message: str, spent: Spent) -> None:
         self.messages[message] = spent
 
-    def list(self, session: str, message: str) -> None:
+    def copied(self, session: str, message: str) -> None:
         self.copies.add((session, message))
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...]) -> tuple[int, ...]:

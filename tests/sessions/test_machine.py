@@ -49,7 +49,7 @@ def test_another_call_that_ends_meanwhile_does_not_end_the_wait_for_a_permission
 
 def test_the_subagents_permission_is_what_the_session_waits_for() -> None:
     """The subagents permission is what the session waits for."""
-    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
+    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1")
     told.hook("PreToolUse", tool="Bash", call="c1", agent_id="a1", agent_type="Explore")
     told.hook("PermissionRequest", tool="Bash", agent_id="a1", agent_type="Explore")
     assert told.status() == "waiting: permission to use Bash"
@@ -77,7 +77,7 @@ def test_an_elicitation_waits_for_an_answer() -> None:
 
 def test_agents_in_the_background_go_on_after_stop_and_commands_are_not_waited_for() -> None:
     """Agents in the background go on after stop and commands are not waited for."""
-    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
+    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1")
     told.hook("Stop", background={"agents": 1, "commands": 0})
     assert (told.status(), told.status("web-shop/Explore")) == ("running", "running")
     told.hook("SubagentStop", agent_id="a1", agent_type="Explore")
@@ -89,7 +89,7 @@ def test_agents_in_the_background_go_on_after_stop_and_commands_are_not_waited_f
 
 def test_subagents_are_child_agents_of_the_session() -> None:
     """Subagents are child agents of the session."""
-    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore")
+    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1")
     child = told.state["agents"]["web-shop/Explore"]
     assert (child["parent-agent"], child["parent"]) == ("web-shop", "claude-code-s1-77-1f.1")
     assert child["labels"] == {"session": "s1", "project": "web-shop", "subagent": "Explore"}
@@ -101,11 +101,30 @@ def test_the_programs_own_helper_of_a_compaction_is_no_subagent() -> None:
     assert set(told.state["agents"]) == {"web-shop"}
 
 
+def test_subagents_that_a_version_warms_up_for_itself_are_none_and_what_they_use_is_the_sessions() -> None:
+    """Versions 2.0 begin some without being asked; a real one is asked for by a tool."""
+    told = begun().hook("SubagentStart", agent_id="a9", agent_type="Plan", turn=None)
+    told.fact(spent("m1", 3), "a9").hook("SubagentStop", agent_id="a9", agent_type="Plan", turn=None)
+    assert (set(told.state["agents"]), told.state["agents"]["web-shop"]["tokens"]["output-tokens"]) == ({"web-shop"}, 3)
+    told.hook("PreToolUse", tool="Task", call="c1", turn=None).hook("SubagentStart", agent_id="a1", agent_type="Plan", turn=None)
+    assert told.status("web-shop/Plan") == "running"
+
+
+@pytest.mark.parametrize("late", ["SubagentStart", "SubagentStop", "PreCompact", "Stop", "PostToolBatch"])
+def test_no_hook_that_is_late_begins_a_session_again(late: str) -> None:
+    """Only a start or a prompt does."""
+    told = begun().hook("Stop").hook("SessionEnd", reason="other").hook(late, agent_id="a1", agent_type="Explore", turn="t1")
+    assert (told.status(), told.state["agents"]["web-shop"]["run-counts"]["started"]) == ("completed", 1)
+    assert told.state["runs"]["completed"] == told.state["runs"]["started"]
+
+
 def test_a_subagent_that_goes_on_is_another_run() -> None:
     """A subagent that goes on is another run."""
     told = begun()
     for _ in range(2):
-        told.hook("SubagentStart", agent_id="a1", agent_type="Explore").hook("SubagentStop", agent_id="a1", agent_type="Explore")
+        told.hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1").hook(
+            "SubagentStop", agent_id="a1", agent_type="Explore"
+        )
     assert told.state["agents"]["web-shop/Explore"]["run-counts"]["completed"] == 2
 
 
@@ -179,6 +198,27 @@ def test_hooks_that_are_late_do_not_begin_an_ended_session_again() -> None:
     assert told.tools()["Bash"] == (1, 0, 0)
 
 
+@pytest.mark.parametrize("how", ["resume", "fork"])
+def test_a_resumed_session_begins_when_something_happens_in_it_or_after_a_while(how: str) -> None:
+    """Some versions name another session at first, in which nothing ever happens."""
+    told = Told().hook("SessionStart", how=how)
+    assert told.state["agents"] == {}
+    assert told.later().status() == "waiting: the next prompt"
+    told = Told().hook("SessionStart", how=how).hook("UserPromptSubmit", turn="t1")
+    assert (told.status(), told.state["agents"]["web-shop"]["start-time"]) == ("running", START + 100)
+
+
+def test_calls_of_older_versions_are_the_subagents_whose_transcript_has_them() -> None:
+    """Their hooks name no subagent; what nobody claims is the session's."""
+    told = begun().hook("PreToolUse", tool="Task", call="c0").hook("SubagentStart", agent_id="a1", agent_type="Explore")
+    told.hook("PreToolUse", tool="Bash", call="c1").hook("PostToolUse", tool="Bash", call="c1", duration_ms=7)
+    told.hook("PreToolUse", tool="Bash", call="c2").hook("PostToolUseFailure", tool="Bash", call="c2", error="exit code 3")
+    told.fact(facts.Call("c1", START, "Bash"), "a1")
+    told.later()
+    assert told.tools("web-shop/Explore") == {"Bash": (1, 0, 0)}
+    assert told.tools() == {"Bash": (0, 1, 0)}
+
+
 def test_a_session_that_is_seen_in_its_middle_has_begun() -> None:
     """A session that is seen in its middle has begun."""
     told = Told().hook("PostToolUse", tool="Bash", call="c1")
@@ -194,12 +234,22 @@ def test_the_same_hook_twice_counts_once() -> None:
     assert told.state["agents"]["web-shop"]["messages"] == {"user": 1}
 
 
-def test_hooks_without_ids_are_matched_with_the_transcript() -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+def test_hooks_without_ids_are_matched_with_the_transcript(is_late: bool) -> None:
     """Hooks without ids are matched with the transcript."""
-    told = begun().hook("PreToolUse", tool="Bash").hook("PostToolUse", tool="Bash")
-    told.fact(facts.Call("c1", START, "Bash")).fact(facts.Result("c1", START, facts.OK, None, None, None))
+    told = begun().hook("PreToolUse", tool="Bash").hook("PostToolUse", tool="Bash", duration_ms=12)
+    told.fact(facts.Call("c3", START, "Read")).fact(facts.Result("c3", START, facts.OK, None, None, None))
+    told.hook("PostToolUse", tool="Read")
+    if is_late:
+        assert told.later().tools() == {"Read": (1, 0, 0), "Bash": (1, 0, 0)}
+    told.fact(facts.Call("c1", START, "Bash"), "a1").fact(facts.Result("c1", START, facts.OK, None, None, None), "a1")
     told.fact(facts.Call("c2", START, "Bash")).fact(facts.Result("c2", START, facts.ERROR, "failed", None, None))
-    assert told.hook("Stop").later().tools() == {"Bash": (1, 1, 0)}
+    told.hook("Stop").later()
+    assert told.state["tools"]["Bash"]["success"] == 1
+    assert told.tools() == {"Read": (1, 0, 0), "Bash": (1, 1, 0) if is_late else (0, 1, 0)}
+    assert told.tools("web-shop/subagent") == ({} if is_late else {"Bash": (1, 0, 0)})
+    assert told.status("web-shop/subagent") == "completed"
+    assert told.status() == "waiting: the next prompt"
 
 
 # -- the transcript ----------------------------------------------------------------------------------------------------
@@ -234,7 +284,7 @@ def test_a_copy_in_another_session_is_charged_to_whoever_told_it_first() -> None
 
 def test_a_subagents_answers_are_its_own() -> None:
     """A subagents answers are its own."""
-    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore").fact(spent("m1", 20), "a1")
+    told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1").fact(spent("m1", 20), "a1")
     assert told.state["agents"]["web-shop/Explore"]["tokens"]["output-tokens"] == 20
     assert told.state["agents"]["web-shop"]["tokens"]["output-tokens"] == 0
 

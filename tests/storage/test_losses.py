@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pyjama_metrics.hub import Hub
-from pyjama_metrics.storage import losses, places
+from pyjama_metrics.storage import losses, owners, places
+from tests.waiting import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +93,37 @@ def test_notes_are_private(home: Path, runtime: Path) -> None:
     losses.write_note(str(home), "w-1-a", 3)
     (note,) = runtime.iterdir()
     assert (runtime.stat().st_mode & 0o777, note.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_processes_of_one_session_add_up_what_each_of_them_lost(home: Path) -> None:
+    """None of them lives long enough to keep count, and they may come at once."""
+    code = """
+        import os, sys
+        from pyjama_metrics.storage import losses, places
+        places.runtime_folder = lambda: sys.argv[1]
+        for _ in range(50):
+            losses.add_to_note(os.environ["PYJAMA_HOME"], "s-1-a", 2)
+    """
+    with run_python(code, places.runtime_folder()) as one, run_python(code, places.runtime_folder()) as two:
+        assert (one.wait(20), two.wait(20)) == (0, 0)
+    assert losses.notes(str(home)) == {"s-1-a": 200}
+
+
+def test_a_note_that_is_none_counts_anew(home: Path) -> None:
+    """Somebody has written into it."""
+    losses.write_note(str(home), "s-1-a", 1)
+    (note,) = Path(places.runtime_folder()).iterdir()
+    note.write_text("what?")
+    losses.add_to_note(str(home), "s-1-a", 1)
+    assert losses.notes(str(home)) == {"s-1-a": 1}
+
+
+def test_a_note_that_somebody_holds_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person may be waiting for the process."""
+    monkeypatch.setattr(losses, "LONGEST_WAIT", 0.0)
+    losses.write_note(str(home), "s-1-a", 1)
+    (note,) = Path(places.runtime_folder()).iterdir()
+    with note.open("rb") as file:
+        assert owners.try_lock(file.fileno())
+        with pytest.raises(TimeoutError):
+            losses.add_to_note(str(home), "s-1-a", 1)

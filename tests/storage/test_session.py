@@ -181,3 +181,47 @@ def test_a_session_does_not_wait_for_ever_for_who_has_locked_its_journal(home: P
     finally:
         os.close(descriptor)
     mine.append(LINE)
+
+
+def test_the_first_line_of_a_segment_may_be_another_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told once in each segment, so that whoever reads only the newest knows it."""
+    for _ in range(2):
+        journal(home).append(LINE, opening=b'{"event":"first"}\n')
+    assert only(home).read_bytes().splitlines()[1:] == [b'{"event":"first"}', LINE.strip()]
+
+
+def test_the_owner_of_the_newest_journal_is_found_by_its_label(home: Path) -> None:
+    """Nobody else's, and no file that only looks like one."""
+    assert session.latest_owner(str(home), "s-1") is None
+    (home / "journal").mkdir(parents=True)
+    for name in (
+        "s-1-7-a.100.jsonl",
+        "s-1-8-ff.200.jsonl",
+        "s-1-x-9-b.300.jsonl",
+        "s-1-9.400.jsonl",
+        "s-1-9-zz.500.jsonl",
+        "s-12-9-a.600.jsonl",
+    ):
+        (home / "journal" / name).touch()
+    (home / "journal" / ".s-1-9-a.700.1.new").touch()
+    assert session.latest_owner(str(home), "s-1") == (8, 255)
+
+
+def test_an_owner_that_is_gone_is_named_in_the_header_as_it_was(home: Path) -> None:
+    """A process that has got its number since is not taken for it."""
+    one = SessionJournal(str(home), "s", pid=os.getpid(), fsync=False, started=1)
+    one.append(LINE)
+    assert (one.writer, header(str(only(home)))["process-start"]) == (f"s-{os.getpid()}-1", 1)
+
+
+def test_a_call_may_wait_less_long_than_others(home: Path) -> None:
+    """A person may be waiting for it."""
+    mine = SessionJournal(str(home), "shell", pid=os.getpid(), fsync=False, longest_wait=0.0)
+    mine.append(LINE)
+    descriptor = os.open(only(home), os.O_RDWR)
+    try:
+        assert owners.try_lock(descriptor)
+        with pytest.raises(TimeoutError, match="more than 0 s"):
+            mine.append(LINE)
+    finally:
+        os.close(descriptor)

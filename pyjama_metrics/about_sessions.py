@@ -17,6 +17,22 @@ MAX_LIMITS = 16
 """Limits of plans that are shown, those told last."""
 
 
+SOURCES = {"claude-code": "Claude Code", "codex": "Codex", "python": "Python", "shell": "Shell", "run": "Command"}
+"""How a source is called where people read."""
+LIMITS = {"five_hour": "5 h", "seven_day": "7 days", "seven_day_opus": "7 days Opus", "seven_day_sonnet": "7 days Sonnet"}
+"""How the limits of a plan are called."""
+
+
+def source_words(source: str | None) -> str:
+    """The name of a source for people; that which it has itself where we have none."""
+    return SOURCES.get(source or "", source or "unknown")
+
+
+def limit_words(name: str) -> str:
+    """The name of a limit for people; that which its program has for it where we have none."""
+    return LIMITS.get(name, name)
+
+
 class Told(NamedTuple):
     """A value, and when it was told."""
 

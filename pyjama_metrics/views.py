@@ -280,7 +280,11 @@ class Dashboard:
     limits: list[LimitView] = field(
         metadata=says("Limits of the user's plans, of each what any session told last; one that began anew since is no news")
     )
-    needs: list[NeedView] = field(metadata=says("Agents that need a person: those that are held up, then those that ended badly, then those that wait for the next prompt"))
+    needs: list[NeedView] = field(
+        metadata=says(
+            "Agents that need a person: those held up, then those that ended badly, then those that wait for the next prompt"
+        )
+    )
     today: TodayView = field(metadata=says("Figures since midnight"))
     recent: SparkView | None = field(metadata=says("Executions of all agents in the last minutes; none where nobody watched"))
     problems: ProblemsView = field(metadata=says("What could not be counted"))

@@ -181,7 +181,7 @@ def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
     if not view.agents:
         return
     screen.line()
-    # That all agents are in Python is not worth a column. Where there is one, what an agent waits for needs the room of two others.
+    # That all are in Python is not worth a column. Where there is one, what an agent waits for needs the room of two others.
     has_sources = any(agent.source not in (None, "python") for agent in view.agents.values())
     is_narrow = has_sources and screen.width < _NARROW
     rows: list[list[Cell | str]] = [

@@ -141,6 +141,14 @@ def test_quantiles_are_told_where_each_duration_is_known() -> None:
     assert as_camel(found.latency) == {"avg": 200.0, "p95": None, "p99": None}
 
 
+def test_quantiles_of_a_part_of_the_durations_are_not_told_for_all() -> None:
+    """A run that lost its durations and went on has the later ones."""
+    state = folded(*session())
+    state["agents"]["shop"]["runs"]["w.1"]["histogram"] = folded(tool(duration_ms=300))["global"]["histogram"]
+    found = of_session("s1", runs_of_sessions(state)["s1"], NOW)
+    assert as_camel(found.latency) == {"avg": 200.0, "p95": None, "p99": None}
+
+
 def test_tools_of_a_run_that_an_older_version_counted_are_not_lost() -> None:
     """They have no names there."""
     state = folded(*session())

@@ -48,7 +48,7 @@ def everything() -> list[Event]:
         *session("done", 1, NEXT_PROMPT, NOW - 2 * HOUR, **told),
         *session("asks", 2, "permission to use Bash", NOW - 1000),
         *session("full", 3, None, NOW, "codex", context_tokens=95_000, context_window=100_000, limits={"five_hour": [80, 0]}),
-        *session(HOSTILE, 4, None, NOW, HOSTILE, **evil),
+        *session(HOSTILE, 4, None, NOW, f"\u202e{HOSTILE}", **evil),
         event("start", NOW, "planner", run=f"{WRITER}.5", source="python"),
         event("start", NOW, "asks/Explore", run=f"{WRITER}.6", source="claude-code", parent=f"{WRITER}.2", parent_agent="asks"),
         tool(NOW, "asks/Explore", "Read", run=f"{WRITER}.6"),
@@ -86,6 +86,17 @@ def test_an_agent_is_shown_with_its_program_and_how_full_its_context_is(home: Pa
         assert full.locator("td.context").get_attribute("title") == "95 % · 95,000 of 100,000 tokens"
         assert row(page, "agents", "planner").locator(".gauge").is_hidden()
         assert done.locator("a").get_attribute("title") == "Claude Code · done · branch main · claude-opus-4-8"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("source", ["constructor", "__proto__", "toString", ""])
+def test_a_program_may_have_any_name(home: Path, page: Page, source: str) -> None:
+    """Also one that objects of the page have themselves."""
+    events = [*session("odd", 1, None, NOW, source, limits={"constructor": [5, 0]}), *session("other", 2, None, NOW)]
+    with served(home, *events) as server:
+        open_page(page, server)
+        assert row(page, "agents", "odd").locator(".source").inner_text() == (source or "(unnamed)")
+        assert "constructor 5 %" in re.sub(r"\s+", " ", page.locator("#limits").inner_text())
 
 
 @pytest.mark.browser
@@ -160,6 +171,9 @@ def test_whatever_a_session_tells_is_text(home: Path, page: Page, width: int) ->
     with served(home, *everything()) as server:
         open_page(page, server)
         see(page.locator("#limits"), "999 %")
+        assert "\u202e" not in page.locator("body").inner_text()
+        tips = page.evaluate("[...document.querySelectorAll('[title]')].map((each) => each.title).join()")
+        assert "\u202e" not in tips
         page.locator("#agents a", has_text="onerror").first.click()
         see(page.locator("#agent-origin"), "onerror")
         assert page.evaluate("window.hurt") is None

@@ -11,7 +11,7 @@ import { knownStatus, OPEN } from "./statuses.js";
 import { set } from "./svg.js";
 
 const ALARMING = 0.1; // share of executions that failed
-const BADGES = { "claude-code": "Claude" }; // shorter than its name
+const BADGES = new Map([["claude-code", "Claude"]]); // shorter than its name
 const LONGEST_BADGE = 12; // characters
 const NEARLY_FULL = 80; // per cent of a context
 const DEEPEST = 8; // levels that are drawn; whoever is deeper stands at the eighth
@@ -56,7 +56,7 @@ export function elapsedWords(agent, now) {
 function fillSession({ link, source, context, gauge, share }, agent) {
   const about = agent.about ?? null;
   const program = agent.source === null ? "" : sourceWords(agent.source);
-  writePlain(source, BADGES[agent.source] ?? program.slice(0, LONGEST_BADGE));
+  writePlain(source, BADGES.get(agent.source) ?? program.slice(0, LONGEST_BADGE));
   source.title = [program, about?.version].filter(Boolean).map(format.text).join(" ");
   source.hidden = program === "";
   const facts = about === null ? [] : [about.project, about.branch && `branch ${format.text(about.branch)}`, about.model];

@@ -29,7 +29,9 @@ export function share(percent) {
 
 /** How full the context of an AboutView is; "" where that is not known. */
 export function contextWords(about, now) {
-  const { "context-percent": percent, "context-tokens": used, "context-window": fits } = about;
+  const percent = about["context-percent"];
+  const used = about["context-tokens"];
+  const fits = about["context-window"];
   const tokens = used === null ? "" : `${count(used)}${fits === null ? "" : ` of ${count(fits)}`} tokens`;
   const known = [percent === null ? "" : share(percent), tokens].filter(Boolean).join(" · ");
   return known && known + ageWords(about["context-time"], now);

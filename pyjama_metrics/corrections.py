@@ -47,10 +47,10 @@ def rows_in(event: Event) -> tuple[Row, ...]:
 
 
 def sums_in(event: Event) -> tuple[Row, ...]:
-    """What a ``usages`` event adds: sums of at least one call each, of which those with a told cost are apart. Raises Invalid."""
+    """What a ``usages`` event adds: sums of calls, of which those with a told cost are apart. Raises Invalid."""
     rows = tuple(map(_row_in, _told_rows(event)))
     for row in rows:
-        if min(row.amounts) < 0 or not row.amounts[REQUESTS] or (row.kind == COMPUTED and row.amounts[_COST]):
+        if min(row.amounts) < 0 or not any(row.amounts) or (row.kind == COMPUTED and row.amounts[_COST]):
             raise Invalid(f"amounts {row.amounts!r:.80}")
     return rows
 

@@ -100,12 +100,13 @@ def figures_of(event: Event) -> Figures | None:
     if model == NO_MODEL:
         return None
     quality = 2 if cost != _NONE else int(is_actual)
-    band = _band_of(uncached + read + write + write_1h)
+    band = band_of_input(uncached + read + write + write_1h)
     return Figures(quality, is_actual, sum(counts), output, uncached, read, write, write_1h, cost, model, band)
 
 
 @lru_cache(1024)
-def _band_of(total_input: int) -> int:
+def band_of_input(total_input: int) -> int:
+    """The band of the price of a call with so many input tokens, cached ones included."""
     # Here, because the table of prices is large, and a fold that meets no model call does without it.
     from pyjama_metrics.pricing import band_of
 

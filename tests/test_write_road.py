@@ -94,19 +94,11 @@ hook.record("claude-code", b'{"session_id": "s", "hook_event_name": "Stop", "ses
 
 
 def test_a_hook_loads_nothing_heavy_nothing_foreign_and_little_at_all(home: Path) -> None:
-    """It is a process for each event, and a person waits for it: of ours, what one line needs, and of the library next to nothing."""
+    """It is a process for each event: of ours it loads what one line needs, and of the library next to nothing."""
     asked = asked_for_by(ONE_HOOK)
     assert heavy_or_foreign(asked) == set()
     library = {name for name in asked if not name.startswith("pyjama_metrics")}
-    assert library - {"encodings.ascii", "posixpath", "genericpath"} <= {
-        "__future__",
-        "_json",
-        "os",
-        "stat",
-        "_stat",
-        "_collections_abc",
-        "fcntl",
-        "errno",
-    }
+    started_with = {"os", "stat", "_stat", "posixpath", "genericpath", "_collections_abc"}
+    assert library <= {"__future__", "_json", "errno", "fcntl", "encodings.ascii"} | started_with
     assert len(asked) - len(library) <= 20
     assert any(b'"Stop"' in file.read_bytes() for file in (home / "journal").iterdir())

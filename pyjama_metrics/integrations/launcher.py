@@ -24,7 +24,7 @@ NEEDED = ("orjson", "portalocker", "platformdirs")
 
 def path() -> str:
     """Where the launcher is, or would be."""
-    return os.path.join(places.data_folder(), NAME)
+    return os.path.join(os.path.abspath(places.data_folder()), NAME)
 
 
 def ensure(executable: str = sys.executable) -> str:

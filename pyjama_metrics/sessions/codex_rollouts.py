@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
+from pyjama_metrics.events import MAX_TIME_MS
 from pyjama_metrics.sessions.facts import (
     ERROR,
     NOT_EXECUTED,
@@ -84,10 +85,10 @@ class Rollout:
         self.thread = word(kept.get("thread"))
         self.session = word(kept.get("session"))
         self.parent = word(kept.get("parent"))
-        self._began_ms = count(kept.get("began"))
+        self._began_ms = int(number(kept.get("began"), MAX_TIME_MS) or 0)
         self._is_copy = kept.get("copy") is True
         self._has_dated_turns = kept.get("dated") is True
-        self._last_ms = count(kept.get("last"))
+        self._last_ms = int(number(kept.get("last"), MAX_TIME_MS) or 0)
         self._model = word(kept.get("model"))
         self._sum = _sum_of(kept.get("sum"))
         self._is_recorded = kept.get("recorded") is True

@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pyjama_metrics import events, settings
 from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, SessionsUnusable
 from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
+from pyjama_metrics.sessions.facts import Compacted, Fact, Prompt, Totals
 from pyjama_metrics.sessions.machine import Out, Session, Spent
 from pyjama_metrics.sessions.transcripts import Transcripts
-from pyjama_metrics.storage import segments
+from pyjama_metrics.storage import names, segments
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.names import source_of
+from pyjama_metrics.storage.outbox import events_of, send
 from pyjama_metrics.storage.segments import Segment
-from pyjama_metrics.storage.session import SessionJournal
 from pyjama_metrics.storage.sessions import Letter, SessionsFile
 
 READ_BYTES = 8 * 1024 * 1024
@@ -61,7 +62,7 @@ class Follower:
         self._look_at: int | None = None
         self._retry_at = 0.0
         self._folder, self._clock = folder, clock
-        self._lock = FoldLock(os.path.join(folder, "sessions.lock"))
+        self._lock = FoldLock(names.sessions_lock_path(folder))
         self._file = SessionsFile(folder, fsync=settings.fsync())
         self._transcripts = Transcripts()
         self._quiet: tuple[object, ...] | None = None
@@ -121,7 +122,7 @@ class Follower:
         return tuple((segment.name, segment.size) for segment in listed if source_of(segment.writer) is not None)
 
     def _advance(self, budget: int) -> bool:
-        self._send(self._file.outbox())
+        send(self._file, self._folder, self._file.outbox())
         now = int(self._clock() * 1000)
         listed = [each for each in segments.listing(self._folder) if source_of(each.writer) is not None]
         self._file.forget_journals(segment.name for segment in listed)
@@ -134,33 +135,9 @@ class Follower:
         letters = turn.letters(segments.newest(listed))
         self._file.post(letters)
         self._file.commit()
-        self._send(letters)
+        send(self._file, self._folder, letters)
         self._look_at = turn.look_at
         return caught_up
-
-    def _send(self, letters: list[Letter]) -> None:
-        """Append what is in the outbox and not in its journal yet."""
-        by_writer: dict[str, list[Letter]] = {}
-        for letter in letters:
-            by_writer.setdefault(letter.writer, []).append(letter)
-        for writer, mine in by_writer.items():
-            there = self._there(mine[0])
-            left = [letter for letter in mine if letter.number not in there]
-            if left:
-                _journal(self._folder, writer).append(b"".join(letter.line for letter in left))
-        if letters:
-            self._file.sent(letters)
-            self._file.commit()
-
-    def _there(self, first: Letter) -> set[int]:
-        """The numbers of the lines that are in a writer's journal, from where its outbox began."""
-        found: set[int] = set()
-        for segment in segments.listing(self._folder):
-            if segment.writer != first.writer or (first.segment and segment.name < first.segment):
-                continue
-            offset = first.offset if segment.name == first.segment else 0
-            found.update(n for event in _events_of(segment, offset) if type(n := event.get("n")) is int)
-        return found
 
 
 class _Turn:
@@ -183,17 +160,13 @@ class _Turn:
             found.turns += self.turns.get(writer, [])
             self.sessions[writer] = found
         self.touched.add(writer)
-        process = writer.rpartition("-")[0].rpartition("-")[2], writer.rpartition("-")[2]
-        for other in self.sessions.values():
-            if other.awaiting is not None and other is not found and tuple(other.writer.rsplit("-", 2)[1:]) == process:
-                other.awaiting = None  # the same process goes on under another id
         return found
 
     def learn(self, listed: list[Segment]) -> None:
         """Learn from the journals what was told already, because the memory of it is gone."""
         largest = 0
         for segment in listed:
-            for event in _events_of(segment):
+            for event in events_of(segment):
                 if type(event.get("n")) is not int:
                     continue
                 largest = max(largest, event["n"])
@@ -270,8 +243,10 @@ class _Turn:
 
     def read_transcripts(self) -> bool:
         """Read on in the transcripts of the sessions that are not over; whether that was all."""
+        self.drop_forgotten_starts()
         caught_up, looked = True, set[str]()
-        for session in sorted(self.sessions.values(), key=lambda each: each.last_ms, reverse=True):
+        # What a fork copied has to be told by its parent first.
+        for session in sorted(self.sessions.values(), key=_beginning):
             for path in self.transcripts.of(session):
                 if path in looked:
                     continue  # an earlier process worked on the same session
@@ -279,14 +254,32 @@ class _Turn:
                 part = self.transcripts.read(session.source, path, self.file.position(path), self.budget)
                 if part is None:
                     continue
-                self.touched.add(session.writer)
+                processes = self.processes_of(session)
                 for sub, fact in part.facts:
-                    session.fact(fact, sub, self.file)
+                    owner = _owner(processes, sub, fact)
+                    self.touched.add(owner.writer)
+                    owner.fact(fact, sub, self.file)
                 self.file.set_position(path, part.position)
                 self.budget -= part.size
                 caught_up &= part.is_all
         self.transcripts.forget(looked)
         return caught_up
+
+    def drop_forgotten_starts(self) -> None:
+        """A process that was said to resume one session and goes on with another one does not work on the first."""
+        for session in self.sessions.values():
+            if session.awaiting is not None:
+                others = self.file.of_process(session.process) | {each.writer for each in self.sessions.values()}
+                if any(self.is_of_process(other, session) for other in others):
+                    session.awaiting = None
+
+    def processes_of(self, session: Session) -> list[Session]:
+        """The processes that worked on a session, in the order in which they began, also those that are over."""
+        for stored in self.file.of_session(session.source, session.session):
+            self.sessions.setdefault(stored.writer, stored)
+        key = (session.source, session.session)
+        found = [each for each in self.sessions.values() if (each.source, each.session) == key]
+        return sorted([each for each in found if each.begun] or found, key=_beginning)
 
     # -- what follows ----------------------------------------------------------------------------------------------
 
@@ -303,6 +296,10 @@ class _Turn:
             if writer in self.touched or session.out or is_over:
                 self.file.keep(session, is_over=is_over)
 
+    def is_of_process(self, writer: str, session: Session) -> bool:
+        """Whether that is another session of a session's process."""
+        return writer != session.writer and writer.endswith(f"-{session.process}")
+
     def letters(self, newest: dict[str, Segment]) -> list[Letter]:
         """What the sessions tell, as lines with numbers."""
         told = [(session.writer, out) for session in self.sessions.values() for out in session.take()]
@@ -315,20 +312,20 @@ class _Turn:
         return letters
 
 
-def _events_of(segment: Segment, offset: int = 0) -> Iterator[dict[str, Any]]:
-    """The events of a segment, from an offset in bytes on."""
-    while True:
-        lines, size = segments.read_lines(segment.path, offset, segments.CHUNK)
-        if not size:
-            return
-        offset += size
-        yield from filter(None, segments.parse(lines))
+def _beginning(session: Session) -> tuple[int, str]:
+    return session.first_ms or session.last_ms, session.writer
 
 
-def _journal(folder: str, writer: str) -> SessionJournal:
-    """The journal of a session that a hook began; the process that owns it may be gone by now."""
-    label, pid, started = writer.rsplit("-", 2)
-    return SessionJournal(folder, label, pid=int(pid), started=int(started, 16), fsync=settings.fsync())
+def _owner(processes: list[Session], sub: str | None, fact: Fact) -> Session:
+    """Whose fact it is: of the process that knows the subagent, or the prompt, or else of the one that was at work then."""
+    for session in processes:
+        if sub is not None and (sub in session.subs or sub in session.internal):
+            return session
+        if isinstance(fact, Prompt) and fact.turn in session.turns:
+            return session
+    if not fact.time_ms or isinstance(fact, (Compacted, Totals)):
+        return processes[-1]
+    return next((session for session in reversed(processes) if session.first_ms <= fact.time_ms), processes[0])
 
 
 def _line(out: Out, number: int) -> bytes:

@@ -75,7 +75,9 @@ class Known(Protocol):
         """The transcript of a session has this answer, which another session told first."""
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...], /) -> tuple[int, ...]:
-        """By how much what the program counted for a session exceeds what its transcript lists, parents' excess left out."""
+        """By how much what the program counted for a session exceeds what its transcript lists, its parents' excess and what
+        was told of it before left out.
+        """
 
 
 class Out(NamedTuple):
@@ -142,6 +144,7 @@ class Session:
     is_open: bool = False
     is_busy: bool = False
     begun: int = 0
+    first_ms: int = 0
     last_ms: int = 0
     shown_ms: int = 0
     """The latest time of an event of the session's own run, which a wait has to be later than."""
@@ -189,6 +192,11 @@ class Session:
         made.calls = {name: Call(**call) for name, call in told["calls"].items()}
         return made
 
+    @property
+    def process(self) -> str:
+        """The process of the program, by its pid and start: the end of the writer's name."""
+        return "-".join(self.writer.rsplit("-", 2)[1:])
+
     def take(self) -> list[Out]:
         """The events since the last call."""
         out, self.out = self.out, []
@@ -233,6 +241,7 @@ class Session:
 
     def _begin(self, time: int, line: dict[str, Any]) -> None:
         """The session begins, or goes on after an end."""
+        self.first_ms = self.first_ms or time
         self.begun, self.run = self.begun + 1, ""
         self._note(line)
         self.run = f"{self.writer}.{self.begun}"
@@ -634,7 +643,7 @@ class Session:
             excess = known.unlisted(self.session, model, tuple(total))
             if any(excess):
                 spent = Spent(self.session, self.agent, self.run, time, model, excess)
-                self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}")
+                self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}:{sum(self.totals[model])}")
         if not self.totals and self.compactions:
             for number in range(self.compactions):
                 spent = Spent(self.session, self.agent, self.run, time, UNLISTED, (0, 0, 0, 0, 0))

@@ -8,7 +8,9 @@ LOOKED_AT = 400
 """Characters of a text that are looked at. What is said further down is the tool's own output."""
 
 _EXIT_CODE = re.compile(r"(?:Error: )?Exit code:? (-?\d{1,10})\b", re.ASCII)
-_TIMEOUT = re.compile(r"(?:Error: )?(?:Exit code:? -?\d{1,10}\s+)?[^\n]{0,80}\btimed out\b", re.ASCII)
+_TIMEOUT = re.compile(
+    r"(?:Error: )?(?:Exit code:? -?\d{1,10}\s+Command timed out after|(?!Exit code)[^\n]{0,80}\btimed out\b)", re.ASCII
+)
 _INTERRUPTED = re.compile(
     r"\[Request interrupted|(?:Error: )?(?:Interrupted|AbortError|The operation was aborted)\b|aborted by user"
 )

@@ -6,11 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyjama_metrics.sessions.claude_skimming import Skimmer
-from pyjama_metrics.sessions.codex_rollouts import Rollout, matters
+from pyjama_metrics.sessions.digests import reader_of
 from pyjama_metrics.sessions.facts import Fact
 from pyjama_metrics.sessions.machine import Session
-from pyjama_metrics.storage import json
 from pyjama_metrics.storage.grown_files import PIECE, GrownFile, Position
 
 ENDING = ".jsonl"
@@ -38,7 +36,6 @@ class Transcripts:
 
     def __init__(self) -> None:
         self._buffer = bytearray(PIECE)
-        self._skimmers: dict[str, Skimmer] = {}
         self._looked: dict[str, tuple[int, int] | None] = {}
 
     def of(self, session: Session) -> list[str]:
@@ -68,7 +65,6 @@ class Transcripts:
         """Only these files are looked at any more."""
         for path in self._looked.keys() - kept:
             del self._looked[path]
-            self._skimmers.pop(path, None)
 
     def read(self, source: str, path: str, kept: Any, budget: int) -> Part | None:
         """What is new in a file; None where nothing is, or where it cannot be read (it may have been removed).
@@ -87,7 +83,7 @@ class Transcripts:
             return None
         position, state = (kept[0], kept[1]) if isinstance(kept, list) and len(kept) == 2 else (None, None)
         reading = GrownFile(path, Position.of(position), self._buffer)
-        reader = _Rollouts(state) if source == "codex" else _Lines(self._skimmers.setdefault(path, Skimmer(json.loads)))
+        reader = reader_of(source, state)
         facts: list[tuple[str | None, Fact]] = []
         size, is_all = 0, True
         try:
@@ -97,7 +93,7 @@ class Transcripts:
                     break
                 if reading.began_anew and not size:
                     reader.begin_anew()
-                facts += reader.read(buffer, begin, end)
+                facts += ((agent, fact) for _, agent, told in reader.read(buffer, begin, end) for fact in told)
                 size += end - begin
         except OSError:
             if reading.position is None:
@@ -107,50 +103,6 @@ class Transcripts:
         if not size and kept is not None:
             return None
         return Part(facts, [list(reading.position or ()), reader.state()], size, is_all)
-
-
-class _Lines:
-    """What lines of Claude Code tell; nothing has to be remembered between two parts."""
-
-    def __init__(self, skimmer: Skimmer) -> None:
-        self._skimmer = skimmer
-
-    def begin_anew(self) -> None:
-        return
-
-    def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str | None, Fact]]:
-        for told in self._skimmer.read(buffer, begin, end):
-            for fact in told.facts:
-                yield told.agent, fact
-
-    def state(self) -> None:
-        return None
-
-
-class _Rollouts:
-    """What the lines of a rollout tell, which depends on those before them."""
-
-    def __init__(self, state: Any) -> None:
-        self._rollout = Rollout(state)
-
-    def begin_anew(self) -> None:
-        self._rollout = Rollout()
-
-    def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str | None, Fact]]:
-        rollout = self._rollout
-        while begin < end:
-            stop = buffer.index(b"\n", begin, end)
-            if matters(buffer, begin, stop):
-                try:
-                    line = json.loads(bytes(memoryview(buffer)[begin:stop]))
-                except ValueError:
-                    line = None
-                for fact in rollout.facts_of(line):
-                    yield rollout.thread if rollout.parent else None, fact
-            begin = stop + 1
-
-    def state(self) -> Any:
-        return self._rollout.state()
 
 
 def _threads_beside(paths: list[str], threads: Iterable[str]) -> Iterator[str]:

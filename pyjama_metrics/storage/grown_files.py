@@ -140,7 +140,7 @@ def _open(path: str) -> int:
 
 def _is_still(descriptor: int, status: os.stat_result, position: Position) -> bool:
     """Whether the file begins with what was read of it."""
-    is_same = (status.st_dev, status.st_ino) == (position.device, position.inode) and position.offset <= status.st_size
+    is_same = (status.st_dev, status.st_ino) == (position.device, position.inode)
     return is_same and _checksum(descriptor, position.offset) == position.check
 
 

@@ -7,6 +7,7 @@ import os
 SNAPSHOT = "metrics.json"
 REQUESTS = "requests.db"
 SESSIONS = "sessions.db"
+SESSIONS_LOCK = "sessions.lock"
 JOURNAL = "journal"
 FOLDER_LOCK = "folder.lock"
 
@@ -71,3 +72,8 @@ def sessions_path(folder: str) -> str:
 def folder_lock_path(folder: str) -> str:
     """The file whose lock is held by whoever folds a hub continuously."""
     return os.path.join(folder, FOLDER_LOCK)
+
+
+def sessions_lock_path(folder: str) -> str:
+    """The file whose lock is held by whoever follows sessions, or imports them."""
+    return os.path.join(folder, SESSIONS_LOCK)

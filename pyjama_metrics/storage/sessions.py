@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyjama_metrics.errors import SessionsUnusable
@@ -27,16 +27,19 @@ _FORM = 1
 _TABLES = """
 CREATE TABLE offsets (journal TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (
-    writer TEXT PRIMARY KEY, source TEXT NOT NULL, session TEXT NOT NULL, is_over INTEGER NOT NULL, last_ms INTEGER NOT NULL,
-    state BLOB NOT NULL) WITHOUT ROWID;
+    writer TEXT PRIMARY KEY, source TEXT NOT NULL, session TEXT NOT NULL, process TEXT NOT NULL, is_over INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX sessions_by_session ON sessions (session);
+CREATE INDEX sessions_by_process ON sessions (process);
 CREATE TABLE files (path TEXT PRIMARY KEY, position BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE told (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE owners (
+    id INTEGER PRIMARY KEY, session TEXT NOT NULL, agent TEXT NOT NULL, run TEXT NOT NULL, model TEXT NOT NULL,
+    UNIQUE (session, agent, run, model));
 CREATE TABLE spent (
-    message TEXT PRIMARY KEY, session TEXT NOT NULL, agent TEXT NOT NULL, run TEXT NOT NULL, time INTEGER NOT NULL,
-    model TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX spent_by_session ON spent (session);
+    message TEXT PRIMARY KEY, owner INTEGER NOT NULL, time INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX spent_by_owner ON spent (owner);
 CREATE TABLE copies (session TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (session, message)) WITHOUT ROWID;
 CREATE TABLE excess (
     session TEXT NOT NULL, model TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
@@ -46,6 +49,7 @@ CREATE TABLE outbox (
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _TOKENS = "input, output, cache_read, cache_write, cache_write_1h"
+_SPENT = f"session, agent, run, time, model, {_TOKENS}"
 _SUMS = ", ".join(f"COALESCE(SUM({each}), 0)" for each in _TOKENS.split(", "))
 
 
@@ -86,6 +90,7 @@ class SessionsFile:
         self._spent: dict[str, Spent | None] = {}
         self._spent_news: dict[str, Spent] = {}
         self._copies: set[tuple[str, str]] = set()
+        self._owners: dict[tuple[str, ...], int] = {}
         self._knows_all = False
 
     def __enter__(self) -> SessionsFile:
@@ -112,7 +117,7 @@ class SessionsFile:
                 self._database.execute("ROLLBACK")
             self._database.close()
             self._database = None
-        for cache in (self._told, self._news, self._spent, self._spent_news, self._copies):
+        for cache in (self._told, self._news, self._spent, self._spent_news, self._copies, self._owners):
             cache.clear()
         self._knows_all = False
 
@@ -159,8 +164,8 @@ class SessionsFile:
     def learn_all(self) -> None:
         """Read what was told into memory, because very much is about to be asked for."""
         self._told.update(row[0] for row in self._db.execute("SELECT id FROM told"))
-        for row in self._db.execute(f"SELECT message, session, agent, run, time, model, {_TOKENS} FROM spent"):
-            self._spent[row[0]] = _spent(row[1:])
+        for message, *row in self._db.execute(f"SELECT message, {_SPENT} FROM spent JOIN owners ON owners.id = owner"):
+            self._spent[message] = _spent(row)
         self._knows_all = True
 
     def answered(self, call: str) -> bool:
@@ -195,7 +200,7 @@ class SessionsFile:
         if self._knows_all:
             return None
         row = self._db.execute(
-            f"SELECT session, agent, run, time, model, {_TOKENS} FROM spent WHERE message = ?", (message,)
+            f"SELECT {_SPENT} FROM spent JOIN owners ON owners.id = owner WHERE message = ?", (message,)
         ).fetchone()
         found = self._spent[message] = None if row is None else _spent(row)
         return found
@@ -209,21 +214,23 @@ class SessionsFile:
         self._copies.add((session, message))
 
     def unlisted(self, session: str, model: str, total: tuple[int, ...]) -> tuple[int, ...]:
-        """By how much what the program counted for a session exceeds what its transcript lists."""
+        """By how much what the program counted for a session exceeds what its transcript lists, and was not told yet."""
         self._flush()
         of_session = self._db.execute(
-            f"SELECT {_SUMS} FROM spent WHERE model = ?1 AND (session = ?2 OR message IN"
-            " (SELECT message FROM copies WHERE session = ?2))",
+            f"SELECT {_SUMS} FROM spent WHERE owner IN (SELECT id FROM owners WHERE session = ?2 AND model = ?1) OR"
+            " (message IN (SELECT message FROM copies WHERE session = ?2) AND owner IN (SELECT id FROM owners WHERE model = ?1))",
             (model, session),
         ).fetchone()
         of_parents = self._db.execute(
-            f"SELECT {_SUMS} FROM excess WHERE model = ?1 AND session IN (SELECT DISTINCT spent.session FROM spent, copies"
-            " WHERE copies.session = ?2 AND spent.message = copies.message AND spent.session <> ?2)",
+            f"SELECT {_SUMS} FROM excess WHERE model = ?1 AND session <> ?2 AND session IN (SELECT owners.session FROM copies"
+            " JOIN spent USING (message) JOIN owners ON owners.id = owner WHERE copies.session = ?2)",
             (model, session),
         ).fetchone()
         excess = tuple(max(0, all_of - own - told) for all_of, own, told in zip(total, of_session, of_parents, strict=True))
-        self._db.execute("INSERT OR REPLACE INTO excess VALUES (?,?,?,?,?,?,?)", (session, model, *excess))
-        return excess
+        before = self._db.execute(f"SELECT {_TOKENS} FROM excess WHERE session = ? AND model = ?", (session, model)).fetchone()
+        told = tuple(map(max, before or (0,) * 5, excess))
+        self._db.execute("INSERT OR REPLACE INTO excess VALUES (?,?,?,?,?,?,?)", (session, model, *told))
+        return tuple(now - then for now, then in zip(told, before or (0,) * 5, strict=True))
 
     # -- sessions, files, journals ---------------------------------------------------------------------------------
 
@@ -232,13 +239,15 @@ class SessionsFile:
         row = self._db.execute("SELECT state FROM sessions WHERE writer = ?", (writer,)).fetchone()
         return None if row is None else Session.from_json(json.loads(row[0]))
 
-    def latest(self, source: str, session: str) -> Session | None:
-        """The process of a program that worked on a session last."""
-        row = self._db.execute(
-            "SELECT state FROM sessions WHERE session = ? AND source = ? ORDER BY last_ms DESC, writer DESC LIMIT 1",
-            (session, source),
-        ).fetchone()
-        return None if row is None else Session.from_json(json.loads(row[0]))
+    def of_session(self, source: str, session: str) -> Iterator[Session]:
+        """The processes of a program that worked on a session."""
+        rows = self._db.execute("SELECT state FROM sessions WHERE session = ? AND source = ? ORDER BY writer", (session, source))
+        for (state,) in rows.fetchall():
+            yield Session.from_json(json.loads(state))
+
+    def of_process(self, process: str) -> set[str]:
+        """The writers of the sessions on which a process worked."""
+        return {row[0] for row in self._db.execute("SELECT writer FROM sessions WHERE process = ?", (process,))}
 
     def unfinished(self) -> Iterator[Session]:
         """The sessions of which more may come, or is to be told."""
@@ -247,13 +256,18 @@ class SessionsFile:
 
     def keep(self, session: Session, *, is_over: bool) -> None:
         """Keep a session as it is now."""
-        row = (session.writer, session.source, session.session, int(is_over), session.last_ms, json.dumps(session.as_json()))
-        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?)", row)
+        names_of = session.writer, session.source, session.session, session.process
+        row = (*names_of, int(is_over), session.last_ms, json.dumps(session.as_json()))
+        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?,?)", row)
 
     def position(self, path: str) -> Any:
         """How far a transcript is read; None where it is not known."""
         row = self._db.execute("SELECT position FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+    def positions(self) -> dict[str, Any]:
+        """How far all transcripts are read, by their paths."""
+        return {path: json.loads(kept) for path, kept in self._db.execute("SELECT path, position FROM files")}
 
     def set_position(self, path: str, position: Any) -> None:
         """A transcript is read that far."""
@@ -300,6 +314,16 @@ class SessionsFile:
         """These lines are in their journals."""
         self._db.executemany("DELETE FROM outbox WHERE number = ?", [(letter.number,) for letter in letters])
 
+    def _owner(self, *owner: str) -> int:
+        number = self._owners.get(owner)
+        if number is None:
+            self._db.execute("INSERT OR IGNORE INTO owners (session, agent, run, model) VALUES (?,?,?,?)", owner)
+            row = self._db.execute(
+                "SELECT id FROM owners WHERE session = ? AND agent = ? AND run = ? AND model = ?", owner
+            ).fetchone()
+            number = self._owners[owner] = int(row[0])
+        return number
+
     def commit(self) -> None:
         """All of it holds from now on; and begin the next transaction. Raises SessionsUnusable: none of it holds."""
         import sqlite3
@@ -312,17 +336,21 @@ class SessionsFile:
             raise SessionsUnusable(self.path, str(error)) from error
 
     def _flush(self) -> None:
-        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?)", [(name,) for name in self._news])
+        # In their order: a tree takes them several times as fast.
+        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?)", [(name,) for name in sorted(self._news)])
         self._told |= self._news
         self._news.clear()
-        rows = [(message, *spent[:5], *spent.tokens) for message, spent in self._spent_news.items()]
-        self._db.executemany("INSERT OR REPLACE INTO spent VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+        rows = [
+            (message, self._owner(spent.session, spent.agent, spent.run, spent.model), spent.time_ms, *spent.tokens)
+            for message, spent in sorted(self._spent_news.items())
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO spent VALUES (?,?,?,?,?,?,?,?)", rows)
         self._spent_news.clear()
         self._db.executemany("INSERT OR IGNORE INTO copies VALUES (?, ?)", list(self._copies))
         self._copies.clear()
 
 
-def _spent(row: tuple[Any, ...]) -> Spent:
+def _spent(row: Sequence[Any]) -> Spent:
     session, agent, run, time_ms, model, *tokens = row
     return Spent(session, agent, run, time_ms, model, tuple(tokens))
 

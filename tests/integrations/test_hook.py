@@ -544,7 +544,15 @@ def test_the_command_does_the_same(home: Path) -> None:
     )
 
 
-def test_the_hook_does_not_see_a_figure_of_what_hooks_told(claude: Program, home: Path) -> None:
+@pytest.mark.parametrize("data", [b"", b"garbage", b"[" * 100_000])
+def test_the_command_is_as_quiet_as_the_launcher(home: Path, data: bytes) -> None:
+    """Also where there is no standard input at all."""
+    command = f"{sys.executable} -m pyjama_metrics hook claude" + ("" if data else " 0<&-")
+    done = subprocess.run(["sh", "-c", command], input=data, capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_raw_lines_change_no_figure_and_no_history(claude: Program, home: Path) -> None:
     """Raw lines are nobody's last sign of life, and are in no history."""
     for hook in ("SessionStart", "PreToolUse", "PostToolUse", "SessionEnd"):
         claude.hook(payload(hook))

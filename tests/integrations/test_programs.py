@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyjama_metrics.integrations import claude_settings, codex_settings, programs
+from pyjama_metrics.storage import owners
+from tests.waiting import wait_until
 
 OLDEST = ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SubagentStop", "PreCompact"]
 OLDEST += ["SessionEnd"]
@@ -57,7 +59,7 @@ def test_codex_gets_what_was_seen_of_its_version() -> None:
         ("echo 1.0.128; exit 1", (1, 0, 128), ""),
         ("echo v2", None, "'claude --version' answered something else"),
         ("head -c 100000 /dev/zero", None, "'claude --version' answered something else"),
-        ("sleep 60 & wait", None, "'claude --version' did not answer within 0.3 s"),
+        ("sleep 60 & echo $! > {note}; wait", None, "'claude --version' did not answer within 0.3 s"),
         ("#!/nowhere/sh", None, "cannot be run"),
         (None, None, "claude is not on your PATH"),
     ],
@@ -68,6 +70,7 @@ def test_the_installed_version_is_what_the_program_says(
     """Whatever it says, and however long it takes."""
     if script is not None:
         program = tmp_path / "claude"
+        script = script.replace("{note}", str(tmp_path / "note"))
         program.write_text(script if script.startswith("#!") else f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -75,3 +78,11 @@ def test_the_installed_version_is_what_the_program_says(
     found, reason = programs.installed_version("claude")
     assert found == version
     assert why in reason
+    if (tmp_path / "note").exists():
+        wait_until(lambda: not is_running(int((tmp_path / "note").read_text())), what="the end of what it started")
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    fields = owners.process_fields(pid)
+    return fields is not None and fields[0] not in ("Z", "X")

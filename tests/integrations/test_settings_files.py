@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -21,6 +22,7 @@ from tests.integrations.documents import documents
 from tests.waiting import run_python
 
 WANTED = claude_settings.handlers((2, 1, 329), "/data/pyjama-metrics-hook")
+OLDER = claude_settings.handlers((2, 0, 77), "/old/pyjama-metrics-hook")
 
 
 def install(path: Path, statusline: bool = False) -> Change:
@@ -255,7 +257,7 @@ INSTALL = """
         return call
     for name in ("write", "replace", "unlink", "rmdir"):
         setattr(os, name, dying(getattr(os, name)))
-    if sys.argv[3] == "install":
+    if sys.argv[3] != "uninstall":
         wanted = claude_settings.handlers((2, 1, 329), "/data/pyjama-metrics-hook")
         settings_files.put_in(path, claude_settings.with_ours(wanted, statusline=False), claude_settings.is_in)
     else:
@@ -263,23 +265,28 @@ INSTALL = """
 """
 
 
-@pytest.mark.parametrize("action", ["install", "uninstall"])
+@pytest.mark.parametrize("action", ["install", "refresh", "uninstall"])
 def test_a_killed_installer_leaves_the_old_or_the_new_file(file: Path, action: str) -> None:
     """Killed before each rename and removal, and in the middle of each write; whoever comes after it does the whole work."""
-    before = b'{\r\n\t"a": 1 // mine\r\n}'
+    before = b'{\r\n\t"a": 1, // mine\r\n\t"hooks": { }\r\n}'  # taken out as text, its space would be lost
     file.write_bytes(before)
     install(file)
     after = file.read_bytes()
     uninstall(file)
     step = killed = 0
     while True:
-        if action == "uninstall":
+        if action == "refresh":
+            settings_files.put_in(str(file), claude_settings.with_ours(OLDER, statusline=False), claude_settings.is_in)
+        elif action == "uninstall":
             install(file)
+        older = file.read_bytes()
         with run_python(INSTALL, str(file), str(step), action) as child:
             _, said = child.communicate(timeout=30)
-        assert file.read_bytes() in (before, after), said
-        install(file)
-        assert (file.read_bytes(), uninstall(file).exactly, file.read_bytes()) == (after, True, before)
+        assert file.read_bytes() in (older, after, before), said
+        if action == "install":
+            install(file)
+        is_done = file.read_bytes() == before  # and there may be no receipt left
+        assert (uninstall(file).exactly or is_done, file.read_bytes()) == (True, before)
         assert os.listdir(file.parent) == ["settings.json"]
         step += 1
         if child.returncode == 0:
@@ -287,6 +294,22 @@ def test_a_killed_installer_leaves_the_old_or_the_new_file(file: Path, action: s
         killed += 1
         assert child.returncode == -9, said
     assert killed >= 3
+
+
+def test_an_installer_waits_for_another_and_not_for_ever(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was stopped in the middle of its work keeps its lock."""
+    monkeypatch.setattr(settings_files, "LONGEST_WAIT", 0.1)
+    file.write_text("{}")
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        for change in (install, uninstall):
+            with pytest.raises(SettingsRefused, match="another program keeps changing it"):
+                change(file)
+    finally:
+        os.close(folder)
+    assert file.read_text() == "{}"
+    assert install(file).is_change
 
 
 def test_installers_at_once_install_once(file: Path) -> None:

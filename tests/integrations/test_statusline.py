@@ -140,6 +140,18 @@ def test_today_is_what_the_hub_says(launcher: str, tmp_path: Path) -> None:
     assert b"$4.00 today" in shown(launcher, b"{}", NO_COLOR="1", PYJAMA_CONFIG=str(prices)).stdout
 
 
+def test_it_loads_nothing_that_takes_long(launcher: str) -> None:
+    """Claude Code waits for it, several times a minute."""
+    record_llm_usage("a", "claude-opus-4-8", 100_000, 10_000)
+    assert flush(10)
+    command = [sys.executable, "-I", "-S", "-X", "importtime", statusline.__file__]
+    answer = subprocess.run(command, input=json.dumps(PAYLOAD).encode(), capture_output=True, check=True)
+    loaded = {line.rpartition(b"|")[2].strip().decode() for line in answer.stderr.splitlines()}
+    assert {"pyjama_metrics.slice_costs", "json"} <= loaded
+    heavy = {"orjson", "platformdirs", "argparse", "subprocess", "tomllib", "pathlib", "shutil", "asyncio", "sqlite3", "socket"}
+    assert loaded & (heavy | {"pyjama_metrics.hub", "pyjama_metrics.fold", "pyjama_metrics.views"}) == set()
+
+
 def test_a_figures_file_of_nonsense_is_no_figure(launcher: str, home: Path) -> None:
     """Nor is a folder in its place."""
     home.mkdir()

@@ -45,7 +45,10 @@ class Memory:
     def unlisted(self, session: str, model: str, total: tuple[int, ...]) -> tuple[int, ...]:
         mine = [s.tokens for m, s in self.messages.items() if s.session == session or (session, m) in self.copies]
         listed = [sum(column) for column in zip(*mine, strict=True)] or [0] * 5
-        return tuple(max(0, all_of - own) for all_of, own in zip(total, listed, strict=True))
+        before = self.excess.get((session, model), (0,) * 5)
+        excess = tuple(max(0, all_of - own) for all_of, own in zip(total, listed, strict=True))
+        self.excess[session, model] = excess
+        return tuple(now - then for now, then in zip(excess, before, strict=True))
 
 
 class Told:

@@ -1,0 +1,141 @@
+"""Recorded sessions of the real programs, through the real hook and the follower: the figures are those of the model's side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyjama_metrics.agreement import compare
+from pyjama_metrics.hub import Hub
+from pyjama_metrics.sessions.machine import UNLISTED
+from pyjama_metrics.state import State
+from tests.integrations.programs import CAPTURES, Program, program, somebody_folds
+
+SCENARIOS = [
+    pytest.param(version, scenario, id=f"{version}-{scenario}")
+    for version in ("claude-code-2.1.197", "claude-code-2.1.329")
+    for scenario in sorted(path.name for path in (CAPTURES / version).iterdir() if (path / "truth.json").exists())
+]
+MINUTE = 60.0
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a hub that hooks find."""
+    monkeypatch.setenv("PYJAMA_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "hub"
+
+
+def replayed(home: Path, capture: Path, *, transcripts: str) -> State:
+    """The figures after a recorded session, each of its processes a real one that calls the real hook.
+
+    Args:
+        home: the hub's folder.
+        capture: the recording.
+        transcripts: whether these are there ``before`` the hooks, ``after`` them, or grow ``meanwhile``.
+    """
+    place = home.parent / "projects"
+    lines = [json.loads(line) for line in (capture / "hooks.jsonl").read_text().splitlines()]
+    if transcripts == "before":
+        shutil.copytree(capture / "transcripts", place)
+    with somebody_folds(home), ExitStack() as running:
+        claude, begun = None, set[str]()
+        for number, line in enumerate(lines):
+            if line["hook_event_name"] == "SessionStart" and line["source"] != "compact":
+                claude = running.enter_context(program("claude"))
+            assert isinstance(claude, Program)
+            for name in ("transcript_path", "agent_transcript_path"):
+                if name in line:
+                    line[name] = str(place / Path(line[name]).relative_to("/home/dev/.claude/projects"))
+            assert claude.hook(line).is_quiet
+            begun.add(line["session_id"])
+            if transcripts == "meanwhile":
+                grow(capture / "transcripts", place, (number + 1) / len(lines), begun)
+                Hub(str(home)).read()
+    if transcripts == "after":
+        shutil.copytree(capture / "transcripts", place)
+    hub = Hub(str(home))
+    hub.read()
+    later = Hub(str(home), clock=lambda: time.time() + MINUTE)
+    for _ in range(3):  # a program's death is found, then told to whoever follows, then counted
+        state = later.read()
+    assert later.follower is not None
+    assert later.follower.trouble is None, str(later.follower.trouble)
+    assert [each for each in compare(later) if each.differences] == []
+    return state
+
+
+def grow(recorded: Path, place: Path, share: float, begun: set[str]) -> None:
+    """Let the transcripts of the sessions that have begun have a share of their bytes, wherever that cuts a line."""
+    for path in (path for path in recorded.rglob("*.jsonl") if begun & {path.stem, *path.parts}):
+        target = place / path.relative_to(recorded)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = path.read_bytes()
+        written = target.stat().st_size if target.exists() else 0
+        with target.open("ab") as file:
+            file.write(data[written : int(len(data) * share)])
+
+
+def outcomes(state: State) -> dict[str, Counter[str]]:
+    """Tool calls of the session itself and of its subagents, by tool."""
+    found: dict[str, Counter[str]] = {"main": Counter(), "subagent": Counter()}
+    for name, agent in state["agents"].items():
+        kind = "main" if name == "work" else "subagent"
+        for tool, tally in agent["tools"].items():
+            found[kind][tool] += tally["count"] + tally["interrupted"]
+    return {kind: calls for kind, calls in found.items() if calls}
+
+
+@pytest.mark.parametrize("transcripts", ["before", "meanwhile", "after"])
+@pytest.mark.parametrize(("version", "scenario"), SCENARIOS)
+def test_the_figures_equal_the_truth(home: Path, version: str, scenario: str, transcripts: str) -> None:
+    """Calls by name and by whom, failures, what was not executed, subagents, prompts, sessions, tokens by kind."""
+    capture = CAPTURES / version / scenario
+    truth: dict[str, Any] = json.loads((capture / "truth.json").read_text())
+    state = replayed(home, capture, transcripts=transcripts)
+    told = truth.get("tool_outcomes")
+    if told is None:
+        failed = truth["tool_failures_total"]
+        told = {"failed": failed, "ok": truth["tool_calls_total"] - failed}
+    assert outcomes(state) == {kind: Counter(calls) for kind, calls in truth["tool_calls_by_kind"].items() if calls}
+    assert state["global"]["success"] == told.get("ok", 0)
+    assert state["global"]["error"] == told.get("failed", 0)
+    assert state["global"]["interrupted"] == told.get("not_executed", 0) + told.get("unanswered", 0)
+    subagents = [run for name, agent in state["agents"].items() if name != "work" for run in agent["runs"].values()]
+    assert len(subagents) == truth["subagents"]
+    assert {run["origin"]["labels"]["session"] for agent in state["agents"].values() for run in agent["runs"].values()} == set(
+        truth["sessions"]
+    )
+    # The hooks do not fire for /compact, and the transcript has it as a command.
+    commands = sum(run["prompt"].startswith("/") for run in truth["runs"])
+    assert state["messages"].get("user", 0) == truth["prompts"] - commands
+    tokens = state["tokens"]
+    assert {
+        "input_tokens": tokens["input-tokens"],
+        "output_tokens": tokens["output-tokens"],
+        "cache_creation_input_tokens": tokens["cache-write-tokens"] + tokens["cache-write-1h-tokens"],
+        "cache_read_input_tokens": tokens["cache-read-tokens"],
+    } == truth["tokens"]["all"]
+    assert set(state["models"]) == set(truth["tokens_by_model"])
+    assert UNLISTED not in state["models"]
+
+
+@pytest.mark.parametrize(("version", "scenario"), SCENARIOS)
+def test_the_sessions_end_as_they_did(home: Path, version: str, scenario: str) -> None:
+    """Completed; or crashed, where the program was killed and nobody could say so."""
+    capture = CAPTURES / version / scenario
+    state = replayed(home, capture, transcripts="before")
+    ends = Counter(run["status"] for agent in state["agents"].values() for run in agent["runs"].values())
+    if scenario == "sigkill":
+        assert ends == {"crashed": 1}
+    else:
+        assert set(ends) == {"completed"}
+        assert state["runs"]["started"] == state["runs"]["completed"]

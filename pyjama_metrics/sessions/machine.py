@@ -143,6 +143,7 @@ class Session:
     run: str = ""
     is_open: bool = False
     is_busy: bool = False
+    was_prompted: bool = False
     begun: int = 0
     first_ms: int = 0
     last_ms: int = 0
@@ -280,7 +281,7 @@ class Session:
         self.asked.clear()
 
     def _on_prompt(self, line: dict[str, Any], time: int, known: Known) -> None:
-        self.is_busy = True
+        self.is_busy = self.was_prompted = True
         self.asked.clear()
         self._doubt(time, _MAIN)
         if line.get("automatic"):
@@ -502,7 +503,8 @@ class Session:
         if sub is None:
             told = {name: getattr(fact, name) for name in ("branch", "version", "model", "cwd")}
             told |= {"context-tokens": fact.context_tokens, "context-window": fact.context_window, "limits": fact.limits}
-            self._about(time, {name: value for name, value in told.items() if value is not None})
+            # In a repository at no branch Claude Code tells its HEAD.
+            self._about(time, {name: value for name, value in told.items() if value not in (None, "HEAD")})
 
     def _usage(self, fact: facts.Usage, sub: str, time: int, known: Known) -> None:
         tokens = (fact.input, fact.output, fact.cache_read, fact.cache_write, fact.cache_write_1h)
@@ -787,7 +789,9 @@ class Session:
         if is_new or self._ended_wait:
             self.waits_for = reason
             self.shown_ms = max(time, self.shown_ms + int(is_new))
-            self._tell("waiting", self.shown_ms, agent=self.agent, run=self.run, reason=reason, log=is_new)
+            # That it can be used is news to nobody who has just begun it.
+            is_news = is_new and (reason != NEXT_PROMPT or self.was_prompted)
+            self._tell("waiting", self.shown_ms, agent=self.agent, run=self.run, reason=reason, log=is_news)
 
     @property
     def _ended_wait(self) -> bool:

@@ -176,8 +176,6 @@ def _totals(screen: Screen, view: Dashboard, now_ms: int) -> None:
 
 
 def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
-    from pyjama_metrics.about_sessions import source_words
-
     if not view.agents:
         return
     screen.line()
@@ -187,7 +185,7 @@ def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
     rows: list[list[Cell | str]] = [
         [
             Cell(name, "cyan"),
-            *([source_words(agent.source) if agent.source else ""] if has_sources else []),
+            *([_source(agent, is_narrow)] if has_sources else []),
             screen.status(agent.status),
             terminal.count(agent.runs_started),
             terminal.count(agent.count),
@@ -208,6 +206,13 @@ def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
     if has_sources:
         columns.insert(1, Column("SOURCE", names=True))
     screen.table(columns, rows)
+
+
+def _source(agent: AgentView, is_narrow: bool) -> str:
+    from pyjama_metrics.about_sessions import source_words
+
+    words = source_words(agent.source) if agent.source else ""
+    return words.partition(" ")[0] if is_narrow else words
 
 
 def _now(agent: AgentView) -> str:

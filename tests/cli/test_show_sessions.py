@@ -41,9 +41,9 @@ def shown(home: Path, *words: str, columns: str = "140", **told: object) -> str:
 
 def test_agents_are_told_with_their_source_and_what_they_wait_for(home: Path) -> None:
     """Also where there is little room."""
-    for columns in ("140", "80"):
+    for columns, source in (("140", "Claude Code  "), ("80", "Claude  ")):
         rows = {line.split("  ")[0]: line for line in shown(home, columns=columns).splitlines()}
-        assert "Claude Code" in rows["shop"]
+        assert source in rows["shop"]
         assert "waits: permission" in rows["shop"]
 
 

@@ -10,8 +10,8 @@ import subprocess
 
 Version = tuple[int, int, int]
 
-LONGEST_WAIT = 5.0
-"""Seconds for ``--version``: some of these programs need one to start."""
+LONGEST_WAIT = 10.0
+"""Seconds for ``--version``: some of these programs need one to start, and five on a busy machine."""
 _NUMBERS = re.compile(r"(?<![0-9.])([0-9]{1,5})\.([0-9]{1,5})\.([0-9]{1,5})(?![0-9])")
 
 

@@ -143,7 +143,6 @@ class Session:
     run: str = ""
     is_open: bool = False
     is_busy: bool = False
-    was_prompted: bool = False
     begun: int = 0
     first_ms: int = 0
     last_ms: int = 0
@@ -174,6 +173,14 @@ class Session:
     origin: dict[str, Any] = field(default_factory=dict)
     transcripts: list[str] = field(default_factory=list)
     """Files that its hooks named."""
+    failure: list[Any] | None = None
+    """When and why the program gave up asking the model, until it is asked again: [time, reason, whether that was told]."""
+    ended_ms: int = 0
+    """When its latest run ended, as its program said; 0 where that is open, or was ended by something else."""
+    prompted_ms: int = 0
+    """When it was prompted last."""
+    launched: int = 0
+    """Subagents that were sent into the background, and whose beginning no hook told yet."""
     compactions: int = 0
     totals: dict[str, list[int]] = field(default_factory=dict)
     """What the program itself has counted, by model."""
@@ -247,6 +254,7 @@ class Session:
         self._note(line)
         self.run = f"{self.writer}.{self.begun}"
         self.is_open, self.is_busy, self.waits_for = True, False, None
+        self.failure, self.ended_ms = None, 0
         self.asked.clear()
         labels = {"session": self.session, "project": self.agent, **self.origin.get("labels", {})}
         start = {key: value for key, value in self.origin.items() if key != "labels"}
@@ -273,7 +281,11 @@ class Session:
         for sub in self.subs:
             self._end_sub(sub, time, outcome="stopped")
         self._doubt_all(time)
-        self._close(time, outcome, None)
+        if self.failure is not None:
+            self._fail(time)
+        else:
+            self._close(time, outcome, None)
+            self.ended_ms = max(time, self.shown_ms)
 
     def _close(self, time: int, outcome: str, error: str | None) -> None:
         self._tell("complete", max(time, self.shown_ms), agent=self.agent, run=self.run, status=outcome, error=error)
@@ -281,7 +293,7 @@ class Session:
         self.asked.clear()
 
     def _on_prompt(self, line: dict[str, Any], time: int, known: Known) -> None:
-        self.is_busy = self.was_prompted = True
+        self.is_busy, self.failure, self.prompted_ms = True, None, max(time, self.prompted_ms)
         self.asked.clear()
         self._doubt(time, _MAIN)
         if line.get("automatic"):
@@ -324,6 +336,8 @@ class Session:
             return
         if known.answered(call):
             return
+        if line.get("background") and tool in _SUBAGENT_TOOLS:
+            self.launched += 1
         asked = self.calls.setdefault(call, Call(sub, tool, self._run_of(sub), time))
         if status != "interrupted" and self._may_be_a_subagents(line, sub):
             asked.outcome, asked.error = facts.OK if status == "ok" else facts.ERROR, error
@@ -414,16 +428,34 @@ class Session:
                 self._end_sub(name, time, outcome="completed")
 
     def _on_stop_failure(self, line: dict[str, Any], time: int, known: Known) -> None:
-        reason = _name(line.get("error")) or "failed"
         self._doubt(time, _MAIN)
-        self._tell("error", time, agent=self.agent, run=self.run, message=reason)
-        self._close(time, "failed", reason)
+        if self.failure is None:
+            self.failure = [time, _name(line.get("error")) or "failed", False]
+        self._fail(time)
+
+    def _fail(self, time: int) -> None:
+        """The program has given up, and its run ends with that.
+
+        A program that leaves does not wait for the hook that tells of it, so the end of its session may be told before that, or
+        alone. Of two ends of a run the earlier one holds.
+        """
+        assert self.failure is not None
+        since, reason, is_told = self.failure
+        if not is_told:
+            self.failure[2] = True
+            self._tell("error", since, agent=self.agent, run=self.run, message=reason)
+        if self.is_open:
+            self._close(time, "failed", reason)
+        elif self.ended_ms:
+            self._tell("complete", self.ended_ms - 1, agent=self.agent, run=self.run, status="failed", error=reason)
+            self.ended_ms = 0
 
     def _on_sub_start(self, line: dict[str, Any], time: int, known: Known) -> None:
         sub, kind = _name(line.get("agent-id")), _name(line.get("agent-type"))
         if sub is None or kind is None or not self.is_open:
             return
-        asks = any(call.tool in _SUBAGENT_TOOLS and call.sub == _MAIN for call in self.calls.values())
+        asks = self.launched > 0 or any(call.tool in _SUBAGENT_TOOLS and call.sub == _MAIN for call in self.calls.values())
+        self.launched = max(0, self.launched - 1)
         if self.source == "claude-code" and line.get("turn") is None and not asks:
             self.internal = [*self.internal[-99:], sub]  # versions 2.0 warm some up that nobody asked for
         else:
@@ -492,6 +524,10 @@ class Session:
     def _failed(self, fact: facts.Failed, sub: str | None, time: int, known: Known) -> None:
         if not self.has_hooks:
             self._tell("error", time, agent=self._agent_of(sub), run=self._run_of(sub or _MAIN), message=fact.reason)
+        elif sub is None and self.failure is None and time >= self.prompted_ms:
+            self.failure = [time, fact.reason, False]
+            if not self.is_open:
+                self._fail(time)
 
     def _compacted(self, fact: facts.Compacted, sub: str | None, time: int, known: Known) -> None:
         self.compactions += 1
@@ -790,7 +826,7 @@ class Session:
             self.waits_for = reason
             self.shown_ms = max(time, self.shown_ms + int(is_new))
             # That it can be used is news to nobody who has just begun it.
-            is_news = is_new and (reason != NEXT_PROMPT or self.was_prompted)
+            is_news = is_new and (reason != NEXT_PROMPT or self.prompted_ms > 0)
             self._tell("waiting", self.shown_ms, agent=self.agent, run=self.run, reason=reason, log=is_news)
 
     @property

@@ -184,6 +184,47 @@ def test_an_api_error_fails_the_run_and_the_next_prompt_begins_another() -> None
     assert sorted(agent["runs"]) == ["claude-code-s1-77-1f.1", "claude-code-s1-77-1f.2"]
 
 
+@pytest.mark.parametrize(
+    "order", ["fact", "fact, hook", "hook, fact", "hook", "end", "end, fact", "end, hook", "end, hook, fact"]
+)
+def test_a_program_that_gave_up_and_left_has_failed(order: str) -> None:
+    """A program that leaves does not wait for the hook that tells of its failure, so that comes late, or never."""
+    told = begun()
+    at = told.now + 10
+    for step in [*order.split(", "), *(["end"] if "end" not in order else [])]:
+        if step == "fact":
+            told.fact(facts.Failed(at, "authentication_failed"))
+        elif step == "hook":
+            told.hook("StopFailure", error="authentication_failed")
+        else:
+            told.hook("SessionEnd", reason="other")
+    expected = "stopped" if order == "end" else "failed"
+    told.later().finished()
+    agent = told.state["agents"]["web-shop"]
+    (run,) = agent["runs"].values()
+    assert (told.status(), run["outcome-error"]) == (expected, "authentication_failed" if expected == "failed" else None)
+    assert (agent["errors"], agent["run-counts"][expected]) == (int(expected == "failed"), 1)
+
+
+def test_a_failure_before_the_prompt_is_none_of_it() -> None:
+    """A program that could not ask, and then could, ended as it says."""
+    told = begun()
+    before = facts.Failed(told.now - 5, "overloaded")
+    told.hook("SessionEnd", reason="other").fact(before).later().finished()
+    assert told.status() == "stopped"
+    again = begun().fact(facts.Failed(START + 250, "overloaded")).hook("UserPromptSubmit", turn="t2").hook("Stop")
+    assert again.hook("SessionEnd", reason="other").later().finished().status() == "completed"
+
+
+def test_a_subagent_that_is_sent_into_the_background_may_begin_after_its_call_was_answered() -> None:
+    """Version 2.0 tells so; its own subagents, which nobody asked for, stay its own."""
+    told = Told().hook("SessionStart", how="startup").hook("UserPromptSubmit")
+    told.hook("SubagentStart", agent_id="w1", agent_type="Plan")
+    told.hook("PreToolUse", tool="Task", call="c1").hook("PostToolUse", tool="Task", call="c1", background=True)
+    told.hook("SubagentStart", agent_id="a1", agent_type="Explore").hook("SubagentStart", agent_id="w2", agent_type="Plan")
+    assert sorted(told.state["agents"]) == ["web-shop", "web-shop/Explore"]
+
+
 def test_a_session_that_ends_in_the_middle_of_its_work_was_stopped() -> None:
     """A session that ends in the middle of its work was stopped."""
     told = begun().hook("PreToolUse", tool="Bash", call="c1").hook("SessionEnd", reason="other")

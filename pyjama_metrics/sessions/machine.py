@@ -439,7 +439,8 @@ class Session:
         A program that leaves does not wait for the hook that tells of it, so the end of its session may be told before that, or
         alone. Of two ends of a run the earlier one holds.
         """
-        assert self.failure is not None
+        if self.failure is None:
+            return
         since, reason, is_told = self.failure
         if not is_told:
             self.failure[2] = True
@@ -500,7 +501,9 @@ class Session:
             known: what was told already.
         """
         time = getattr(fact, "time_ms", 0) or self.last_ms
-        if not self.begun:
+        if self.awaiting is not None:
+            self._stop_awaiting(known)
+        elif not self.begun:
             self._begin(time, {"time": time})
         _FACTS[type(fact)](self, fact, None if sub in self.internal else sub, time, known)
 

@@ -481,7 +481,7 @@ class _Feeding:
             self.requests.append((request_id, request))
 
     def on_usages(self, event: Event, place: int) -> None:
-        rows = sums_in(event)
+        rows, _ = sums_in(event), run_name(event["run"])
         self.on_sign_of_life(event, place)
         for row in rows:
             self.recent._add_sums(row)

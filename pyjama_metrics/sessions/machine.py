@@ -166,6 +166,8 @@ class Session:
     """Whether its hooks tell prompts by the ids that the transcript has, too."""
     untold_prompts: int = 0
     """Prompts that hooks told and the transcript did not yet."""
+    unhooked: list[list[Any]] = field(default_factory=list)
+    """Prompts without a turn that the transcript told before a hook did: [time, id]. Older versions write before they call."""
     requests: list[list[int]] = field(default_factory=list)
     """Model calls that hooks told, which have no id there: [time, told yet, tokens…]."""
     told: dict[str, Any] = field(default_factory=dict)
@@ -216,7 +218,7 @@ class Session:
         waits = self.awaiting is not None or any(
             call.doubt is not None or call.outcome is not None for call in self.calls.values()
         )
-        return waits or any(not told[1] for told in [*self.requests, *self.nameless])
+        return waits or bool(self.unhooked) or any(not told[1] for told in [*self.requests, *self.nameless])
 
     # -- hooks -----------------------------------------------------------------------------------------------------
 
@@ -305,7 +307,10 @@ class Session:
             if known.prompted(self._turn(turn)):
                 self._touch(time)  # the same hook once more, or the transcript was quicker
                 return
-        self.untold_prompts += 1
+        if turn is None and self.unhooked:
+            self.unhooked = self.unhooked[1:]
+        else:
+            self.untold_prompts += 1
         self._show("message", time, role="user", session=self.session, turn=turn)
 
     def _on_call(self, line: dict[str, Any], time: int, known: Known) -> None:
@@ -623,16 +628,16 @@ class Session:
         if self.untold_prompts and not (self.names_turns and fact.turn is not None):
             self.untold_prompts -= 1
             return
-        self._tell(
-            "message",
-            time,
-            agent=self.agent,
-            run=self.run,
-            role="user",
-            session=self.session,
-            turn=fact.turn,
-            prompt=fact.message,
-        )
+        if self.has_hooks and fact.turn is None:
+            # An ended session is followed for some seconds more, and another process may go on with it meanwhile: its hooks tell.
+            if self.is_open or time <= self.last_ms:
+                self.unhooked = [*self.unhooked[-99:], [time, fact.message]]
+            return
+        self._tell_prompt(time, fact.message, fact.turn)
+
+    def _tell_prompt(self, time: int, message: str, turn: str | None) -> None:
+        about = {"agent": self.agent, "run": self.run, "session": self.session}
+        self._tell("message", time, **about, role="user", turn=turn, prompt=message)
 
     def _turn(self, turn: str) -> str:
         return f"{self.session} {turn}"
@@ -655,10 +660,18 @@ class Session:
             if not told[1] and now_ms - told[0] >= PATIENCE_MS:
                 told[1] = True
                 self._execution(None, _MAIN, self.run, told[2], told[3], told[0], told[4], told[5])
+        self._tell_unhooked(now_ms - PATIENCE_MS)
         for request in self.requests:
             if not request[1] and now_ms - request[0] >= PATIENCE_MS and not self.is_busy:
                 request[1] = 1
                 self._tell_request(request)
+
+    def _tell_unhooked(self, until: int) -> None:
+        """Tell the prompts of which no hook will."""
+        for time, message in self.unhooked:
+            if time <= until:
+                self._tell_prompt(time, message, None)
+        self.unhooked = [each for each in self.unhooked if each[0] > until]
 
     def _tell_request(self, request: list[int]) -> None:
         model = self.told.get("model")
@@ -693,6 +706,7 @@ class Session:
         """
         for name in list(self.calls):
             self._settle(name, known)
+        self._tell_unhooked(max((each[0] for each in self.unhooked), default=0))
         for model, total in self.totals.items():
             excess = known.unlisted(self.session, model, tuple(total))
             if any(excess):

@@ -206,6 +206,27 @@ def test_a_program_that_gave_up_and_left_has_failed(order: str) -> None:
     assert (agent["errors"], agent["run-counts"][expected]) == (int(expected == "failed"), 1)
 
 
+@pytest.mark.parametrize("order", ["hook, fact", "fact, hook", "fact", "hook"])
+def test_a_prompt_without_a_turn_counts_once_whoever_tells_it_first(order: str) -> None:
+    """Older versions write it down before they call their hook, and neither names it as the other does."""
+    told = Told().hook("SessionStart", how="startup").hook("UserPromptSubmit").fact(facts.Prompt("u1", START + 200)).hook("Stop")
+    for step in order.split(", "):
+        if step == "fact":
+            told.fact(facts.Prompt("u2", told.now + 50))
+        else:
+            told.hook("UserPromptSubmit")
+    assert told.later().finished().state["agents"]["web-shop"]["messages"]["user"] == 2
+
+
+def test_a_prompt_after_the_end_is_that_of_the_process_that_goes_on() -> None:
+    """Its hooks tell it, though the line may be read first by whoever still follows the process before."""
+    memory = Memory()
+    told = Told(memory=memory).hook("SessionStart", how="startup").hook("UserPromptSubmit").fact(facts.Prompt("u1", START + 200))
+    told.hook("Stop").hook("SessionEnd", reason="other").fact(facts.Prompt("u2", told.now + 50)).later().finished()
+    assert told.state["agents"]["web-shop"]["messages"]["user"] == 1
+    assert memory.prompted("u2")
+
+
 def test_a_failure_before_the_prompt_is_none_of_it() -> None:
     """A program that could not ask, and then could, ended as it says."""
     told = begun()

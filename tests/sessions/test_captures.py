@@ -81,6 +81,29 @@ def replayed(home: Path, capture: Path, *, transcripts: str) -> State:
     return state
 
 
+def private_texts(capture: Path) -> set[str]:
+    """What people and models said, what tools were given and what they answered, in the hooks and in the transcripts."""
+    found: set[str] = set()
+
+    def look(value: Any, name: str) -> None:
+        if isinstance(value, str) and len(value) >= 8 and name in PRIVATE:
+            found.add(value)
+        for key, each in value.items() if isinstance(value, dict) else ():
+            look(each, name if name in ("tool_input", "input", "toolUseResult", "tool_response") and key in CONTENTS else key)
+        for each in value if isinstance(value, list) else ():
+            look(each, name)
+
+    for path in [capture / "hooks.jsonl", *capture.rglob("*.jsonl")]:
+        for line in path.read_text().splitlines():
+            look(json.loads(line), "")
+    return found
+
+
+PRIVATE = {"prompt", "text", "thinking", "content", "command", "description", "stdout", "stderr", "old_string", "new_string"}
+PRIVATE |= {"last_assistant_message", "error", "lastPrompt", "delta", "compact_summary"}
+CONTENTS = {"prompt", "content"}
+
+
 def append(home: Path, pid: int, payload: dict[str, Any]) -> None:
     """What the hook of a program's process appends."""
     fields = told(Members(json.dumps(payload)), "claude-code")
@@ -140,6 +163,10 @@ def test_the_figures_equal_the_truth(home: Path, version: str, scenario: str, tr
     } == truth["tokens"]["all"]
     assert set(state["models"]) == set(truth["tokens_by_model"])
     assert UNLISTED not in state["models"]
+    written = b"\n".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    texts = private_texts(capture)
+    assert len(texts) > 1
+    assert [text for text in texts if text.encode() in written or json.dumps(text)[1:-1].encode() in written] == []
     ends = Counter(run["status"] for agent in state["agents"].values() for run in agent["runs"].values())
     if scenario == "sigkill":
         assert ends == {"crashed": 1}, "it was killed, and nobody could say so"

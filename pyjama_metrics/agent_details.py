@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from pyjama_metrics.about_sessions import about_view
 from pyjama_metrics.event_fields import project_of
 from pyjama_metrics.families import children_of, members, subtrees
 from pyjama_metrics.histogram import SCALE, Histogram, bounds
@@ -14,7 +15,7 @@ from pyjama_metrics.needs import tmux_command
 from pyjama_metrics.pricing import Overrides
 from pyjama_metrics.queries import agent_view, log_view
 from pyjama_metrics.shares import share_in
-from pyjama_metrics.state_fields import Table, count, list_of, positive, ratio, table_of, tables, text, texts, total
+from pyjama_metrics.state_fields import Table, count, counts_in, list_of, positive, ratio, table_of, tables, text, texts, total
 from pyjama_metrics.tallies import histogram_of, model_views, phase_views, tool_view
 from pyjama_metrics.views import (
     AgentDetail,
@@ -66,7 +67,7 @@ def agent_detail(
         tools=dict(sorted(tools, key=lambda item: (-item[1].count, item[0]))),
         models=model_views(agent, costs),
         phases=phase_views(agent, costs),
-        messages={role: count(table_of(agent, "messages"), role) for role in table_of(agent, "messages")},
+        messages=counts_in(table_of(agent, "messages")),
         errors=_errors(agent_id, agent, recent),
         recent_logs=[entry for entry in logs if entry.agent_id == agent_id],
         parent_agent=text(agent, "parent-agent"),
@@ -145,6 +146,8 @@ def run_view(agent_id: str, run_id: str, run: Table, overrides: Overrides | None
         labels=texts(origin, "labels"),
         tmux_pane=text(origin, "tmux-pane"),
         command=tmux_command(text(origin, "tmux-pane"), text(origin, "tmux")),
+        messages=counts_in(table_of(run, "messages")),
+        about=about_view(run),
         **share.cost.as_fields(),
     )
 

@@ -107,6 +107,13 @@ def told_of(origin: Mapping[str, Any], name: str) -> str | None:
     return None if value is None or isinstance(value, (dict, list)) else text_of(value)
 
 
+def label_of(origin: Mapping[str, Any], name: str) -> str | None:
+    """A label that a run's start told; None where it told none of that name, or an empty one."""
+    labels = origin.get("labels")
+    value = labels.get(name) if isinstance(labels, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
 def project_of(origin: Mapping[str, Any]) -> str:
     """The project of a run, by what its start told; "" where it told none."""
     return told_of(origin, "project") or ""

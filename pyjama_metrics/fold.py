@@ -34,6 +34,7 @@ from pyjama_metrics.event_fields import (
 )
 from pyjama_metrics.events import MAX_STEPS, MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, encode, status_class, text_of
 from pyjama_metrics.state import (
+    RUN_TOOL,
     Agent,
     Run,
     State,
@@ -52,6 +53,7 @@ from pyjama_metrics.usages import REPORTED, Charge, Request, amounts_of, charge_
 
 LOG_ENTRIES = 100
 """Entries kept in ``recent-logs``."""
+_PLACES = {kind: place for place, kind in enumerate(RUN_TOOL)}
 
 
 class Requests(Protocol):
@@ -196,6 +198,14 @@ class _Folding:
         if run is not None:
             _add(run["tally"], kind, count, latest, batch)
             run["last-seen"] = max(run["last-seen"], latest)
+            counts = run["tools"].get(tool)
+            if counts is None:
+                counts = run["tools"][tool] = [0, 0, 0]
+            counts[_PLACES[kind]] += count
+            if run["histogram"] is not None:
+                histogram.merge(run["histogram"], batch)
+            elif batch["n"]:
+                run["histogram"] = batch  # nobody else keeps it
 
     def note_tool(self, agent: Agent, time: int, tool: str) -> None:
         if (time, tool) > (agent["current-tool-time"], agent["current-tool"] or ""):
@@ -236,7 +246,7 @@ class _Folding:
         agent, time = self.seen(event)
         self.add_groups()  # what this journal recorded before belongs to the run that was open then
         run_id = run_name(event["run"])
-        run = agent["runs"].setdefault(run_id, new_run())
+        run = _known_run(agent, run_id)
         if run["start-time"] is None:
             run["start-time"] = time
             self.count_run(agent, "started")
@@ -261,7 +271,7 @@ class _Folding:
         agent, time = self.seen(event, alive=outcome != "crashed")
         self.add_groups()
         run_id = self.run_id_of(agent, event.get("run")) or f"{self.writer}.line{self.line}"
-        run = agent["runs"].setdefault(run_id, new_run())
+        run = _known_run(agent, run_id)
         message = None if error is None else text_of(error, MAX_TEXT)
         run["last-seen"] = max(run["last-seen"], time)
         self.log(event, event["agent"], name, status=outcome, run=run_id, message=message)
@@ -313,9 +323,9 @@ class _Folding:
 
     def on_message(self, event: Event) -> None:
         agent, time = self.seen(event)
-        self.touch_run(agent, event, time)
+        run = self.touch_run(agent, event, time)
         role, count = text_of(event.get("role"), MAX_WORD), count_of(event.get("count", 1))
-        for counts in (agent["messages"], self.state["messages"]):
+        for counts in (agent["messages"], self.state["messages"], *(() if run is None else (run["messages"],))):
             counts[role] = min(LARGEST, counts.get(role, 0) + count)
 
     def on_error(self, event: Event) -> None:
@@ -338,7 +348,7 @@ class _Folding:
         agent, time = self.seen(event)
         run_id = self.run_id_of(agent, event.get("run"))
         if run_id is not None:
-            run = agent["runs"].setdefault(run_id, new_run())
+            run = _known_run(agent, run_id)
             run["last-seen"] = max(run["last-seen"], time)
         if figures is None:
             return
@@ -367,7 +377,7 @@ class _Folding:
         """The sums of several model calls of one run, none of which is told by anybody else."""
         rows, run_id = sums_in(event), run_name(event["run"])
         agent, time = self.seen(event)
-        run = agent["runs"].setdefault(run_id, new_run())
+        run = _known_run(agent, run_id)
         run["last-seen"] = max(run["last-seen"], time)
         for row in rows:
             minute = row.time_ms - row.time_ms % roll_ups.MINUTE_MS
@@ -457,7 +467,7 @@ class _Folding:
 
     def run_of(self, agent: Agent, run_id: Any) -> Run | None:
         found = self.run_id_of(agent, run_id)
-        return None if found is None else agent["runs"].setdefault(found, new_run())
+        return None if found is None else _known_run(agent, found)
 
     # -- the end of a batch ----------------------------------------------------------------------------------------
 
@@ -541,6 +551,13 @@ RULES: dict[str, Callable[[_Folding, Event], None]] = {
     "step-start": _Folding.on_step_start,
     "step-complete": _Folding.on_step_complete,
 }
+
+
+def _known_run(agent: Agent, run_id: str) -> Run:
+    run = agent["runs"].get(run_id)
+    if run is None:
+        run = agent["runs"][run_id] = new_run()
+    return run
 
 
 def _add(tally: Tally | Agent, kind: str, count: int, latest: int, batch: histogram.Histogram) -> None:

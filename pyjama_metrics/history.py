@@ -157,7 +157,7 @@ def sessions(
         if reader is None:
             return ()
         whose = Whose(agent, project)
-        used = reader.usages_by(since, until, "run", whose, _price_changes(reader.models(since, until), since, until))
+        used = reader.usages_by(since, until, "run", whose, price_changes(reader.models(since, until), since, until))
         by_run = _grouped(used)
         found = []
         for row in reader.runs_there(since, until, whose):
@@ -322,7 +322,7 @@ def _slices(
     for group, count in reader.runs_begun(begin, end, step, whose).items():
         runs[bisect_right(bounds, begin + group * step) - 1] += count
     rows = reader.usages(begin, end, step, whose)
-    if cuts := _price_changes({row.model for row in rows}, begin, end):
+    if cuts := price_changes({row.model for row in rows}, begin, end):
         step = _step_within(bounds, cuts)
         rows = reader.usages(begin, end, step, whose)
     usages: list[list[UsageRow]] = [[] for _ in bounds[1:]]
@@ -342,13 +342,13 @@ def _step_within(bounds: Sequence[int], cuts: Iterable[int] = ()) -> int:
     return math.gcd(*(each - bounds[0] for each in (*bounds[1:], *cuts)))
 
 
-def _price_changes(models: Iterable[str], begin: int, end: int) -> list[int]:
+def price_changes(models: Iterable[str], begin: int, end: int) -> list[int]:
     """When the price of one of some models changed, within a span; no usage of a quarter of an hour lies on both sides."""
     return sorted({cut for model in models for cut in pricing.periods(model) if begin < cut < end})
 
 
 def _parts(reader: Reader, begin: int, end: int, by: Dimension, whose: Whose, overrides: Overrides | None) -> tuple[Part, ...]:
-    cuts = _price_changes(reader.models(begin, end), begin, end)
+    cuts = price_changes(reader.models(begin, end), begin, end)
     usages = _grouped(reader.usages_by(begin, end, by, whose, cuts))
     tallies: dict[Any, TallyRow] = {}
     runs: dict[str, int] = {}
@@ -392,7 +392,7 @@ def _summary(reader: Reader, row: tuple[Any, ...], overrides: Overrides | None, 
     number = row[0]
     told: dict[str, Any] = dict(zip(_TOLD, row[1:-3], strict=True))
     tally = _tally_of_run(row)
-    cuts = _price_changes(reader.models_of_run(number), 0, 2**62)
+    cuts = price_changes(reader.models_of_run(number), 0, 2**62)
     used = reader.usages_of_run(number, "phase", cuts)
     phases: tuple[Part, ...] = ()
     tools: tuple[Part, ...] = ()

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pyjama_metrics.sessions.machine import NEXT_PROMPT
 from pyjama_metrics.state_fields import Table, positive, table_of, tables, text
 from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.views import NeedView
@@ -26,7 +27,8 @@ def needs(state: Table, now_ms: int, recent: Recent | None = None) -> list[NeedV
     """The agents that need a person.
 
     Those that are held up come first (waiting, or repeating a call that fails), then those that failed or crashed in the last 24
-    hours; within each the longest first, because that one has been left alone for longest.
+    hours, then those that only wait for the next prompt; within each the longest first, because that one has been left alone for
+    longest.
 
     Args:
         state: a parsed ``metrics.json``.
@@ -40,7 +42,12 @@ def needs(state: Table, now_ms: int, recent: Recent | None = None) -> list[NeedV
 def in_order(found: Iterable[NeedView], now_ms: int) -> list[NeedView]:
     """What `needs_of` found for all agents, in the order of `needs`, without those that ended too long ago."""
     fresh = [need for need in found if need.kind not in ENDED_BADLY or (need.since or 0) > now_ms - KEPT_MS]
-    return sorted(fresh, key=lambda need: (need.kind in ENDED_BADLY, need.since or now_ms, need.agent_id))
+    return sorted(fresh, key=lambda need: (_group(need), need.since or now_ms, need.agent_id))
+
+
+def _group(need: NeedView) -> int:
+    # A session that is done with its work waits, too; it may do so for days, and nothing is held up by it.
+    return 2 if need.reason == NEXT_PROMPT and need.kind == "waiting" else int(need.kind in ENDED_BADLY)
 
 
 def failing_of(name: str, agent: Table, recent: Recent | None) -> Failing | None:

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyjama_metrics import shares
+from pyjama_metrics.about_sessions import about_view, latest_limits, limits_in
 from pyjama_metrics.activity import today_view
 from pyjama_metrics.events import OUTCOMES, TOKENS
 from pyjama_metrics.families import Member, member, members, subtrees
@@ -29,6 +30,7 @@ from pyjama_metrics.tallies import average_ms, metrics_view, model_views, phase_
 from pyjama_metrics.views import (
     AgentView,
     Dashboard,
+    LimitView,
     LogView,
     NeedView,
     Overview,
@@ -75,6 +77,7 @@ def dashboard(
         metrics=metrics_view(state, list(priced_rows(state, overrides)), shares.origins_in(state, overrides)),
         recent_logs=[log_view(entry) for entry in list_of(state, "recent-logs") if isinstance(entry, dict)],
         overview=overview(agent.status for agent in agents.values()),
+        limits=latest_limits(view for _, agent in tables(state, "agents") for view in limits_in(agent)),
         needs=needs(state, now_ms, recent),
         today=today_view(state, now_ms - now_ms % _DAY_MS if today_ms is None else today_ms, overrides),
         recent=spark_view(recent.spark(None) if recent else None),
@@ -148,6 +151,7 @@ class DashboardRows:
             },
             "recent-logs": [row for _, row in self._renewed_rows("logs", logs, log_view)],
             "overview": as_json(overview(row["status"] for row in rows.values())),
+            "limits": as_json(latest_limits(view for agent in agents.values() for view in agent.limits)),
             "needs": as_json(in_order((need for agent in agents.values() for need in agent.needs), now_ms)),
             "today": self._part("today", (today_ms, quarters), lambda: today_view(state, today_ms, overrides)),
             "recent": as_json(spark_view(recent.spark(None) if recent else None)),
@@ -164,7 +168,8 @@ class DashboardRows:
             known, source, failing = self._agents.get(name), _source_of(agent), failing_of(name, agent, recent)
             if known is None or known.source != source or known.failing != failing:
                 costs, origins = costs_in(agent, overrides), shares.origins_of_runs(agent, overrides)
-                known = _KeptAgent(source, failing, member(agent, costs), origins, needs_of(name, agent, failing), None, None, {})
+                wants, limits = needs_of(name, agent, failing), limits_in(agent)
+                known = _KeptAgent(source, failing, member(agent, costs), origins, wants, limits, None, None, {})
             kept[name] = known
         families = subtrees({name: agent.member for name, agent in kept.items()})
         for name, agent in found:
@@ -211,6 +216,7 @@ class _KeptAgent(NamedTuple):
     member: Member
     origins: Origins
     needs: list[NeedView]
+    limits: list[LimitView]
     spark: Spark | None
     subtree: SubtreeView | None
     row: dict[str, Any]
@@ -284,6 +290,7 @@ def agent_view(
         runs_failed=count(counts, "failed"),
         runs_crashed=count(counts, "crashed"),
         runs_stopped=count(counts, "stopped"),
+        about=about_view(latest),
         recent=spark_view(spark),
         subtree=subtree,
         **cost.as_fields(),

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyjama_metrics import roll_ups
-from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of
+from pyjama_metrics.corrections import Row as SumsRow
+from pyjama_metrics.corrections import sums_in
+from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of, times_of
 from pyjama_metrics.events import MAX_TEXT, MAX_WORD, status_class, text_of
 from pyjama_metrics.executions import (
     ERROR,
@@ -239,6 +241,10 @@ class Recent:
         if not any(target.values()):
             del self._slices[number]
 
+    def _add_sums(self, row: SumsRow) -> None:
+        key = RowKey(0, row.band, row.kind, row.model)
+        roll_ups.add_requests(self._slice(row.time_ms // SLICE_MS), key, row.amounts, is_reported=row.kind == REPORTED)
+
     def _slice(self, number: int) -> Slice:
         found = self._slices.get(number)
         if found is None:
@@ -419,6 +425,12 @@ class _Feeding:
         name = run_told_by(run_id, self.writer, ((run.started, name) for name, run in agent.runs.items() if not run.ended))
         return None if name is None else self.recent._run(agent, name)
 
+    def on_executions(self, event: Event, place: int) -> None:
+        tool, status = event["tool"], event.get("status", "ok")
+        key = event["agent"], run_name(event["run"]), tool, status
+        group = self.groups.setdefault(key, _Group(tool, status))
+        group.rows += ((time, self.journal, place, None, group.tool, group.status, None) for time in times_of(event["times"]))
+
     def on_start(self, event: Event, _: int) -> None:
         name = run_name(event["run"])
         agent, time = self.seen(event)
@@ -468,6 +480,12 @@ class _Feeding:
         else:
             self.requests.append((request_id, request))
 
+    def on_usages(self, event: Event, place: int) -> None:
+        rows, _ = sums_in(event), run_name(event["run"])
+        self.on_sign_of_life(event, place)
+        for row in rows:
+            self.recent._add_sums(row)
+
     def add_requests(self) -> None:
         """Add the model calls that may have been told before: each counts once, as in the fold."""
         recent, requests = self.recent, self.recent._requests
@@ -491,6 +509,8 @@ _RULES: dict[str, Callable[[_Feeding, Event, int], object]] = {
     "complete": _Feeding.on_end,
     "crash": _Feeding.on_end,
     "unknown": _Feeding.on_unknown,
+    "executions": _Feeding.on_executions,
+    "usages": _Feeding.on_usages,
     "activity": _Feeding.on_sign_of_life,
     "waiting": _Feeding.on_sign_of_life,
     "message": _Feeding.on_sign_of_life,

@@ -23,6 +23,15 @@ MAX_AGENT_TOOLS = 50
 MAX_AGENT_HISTOGRAMS = 500
 """Histograms kept of the tools of all agents together, those of the tools used last: one has up to 1,000 bytes, the rest of a
 tally 200. An emptied one begins anew with the next execution, so it has the latest durations only."""
+MAX_RUN_TOOLS = 50
+"""Tools told apart of one run; those that were executed least are added up beyond that."""
+MAX_RUN_HISTOGRAMS = 300
+"""Runs whose durations are kept, those seen last; the tallies of the others tell how many were timed. One that goes on after that
+begins anew."""
+MAX_RUN_BUCKETS = 6_000
+"""Buckets kept in the histograms of all runs together: of a short run there are a few, of a long one a hundred."""
+OTHER_TOOLS = "(other tools)"
+"""Where those of a run are added up that are too many."""
 MAX_MODELS = 200
 MAX_AGENT_MODELS = 20
 """Models, and phases, kept of one agent."""
@@ -72,9 +81,13 @@ def retain(state: State, now_ms: int) -> bool:
         for run in agent["runs"].values():
             if len(run["ledger"]) > MAX_RUN_LEDGER_ROWS:
                 run["ledger-from"] = ledger_rows.bound(run["ledger"], run["ledger-from"], MAX_RUN_LEDGER_ROWS, days_last=True)
+            if len(run["tools"]) > MAX_RUN_TOOLS:
+                _add_up_tools(run["tools"])
+            _drop(run["messages"], MAX_ROLES)
     _retain_agents(state, now_ms)
     _retain_earlier_runs(state)
     _retain_histograms(state)
+    _retain_run_histograms(state)
     roll_ups.let_go(state["roll-ups"]["minutes"], now_ms - MAX_MINUTES_MS, MAX_KEPT_SLICES)
     roll_ups.let_go(state["roll-ups"]["quarters"], now_ms - MAX_QUARTERS_MS, MAX_KEPT_SLICES)
     state["evicted"]["tools"] += _drop(state["tools"], MAX_TOOLS)
@@ -98,14 +111,15 @@ def cleared(state: State) -> State:
         if open_runs:
             kept = cast(dict[str, Any], empty["agents"].setdefault(name, new_agent()))
             kept |= {key: value for key, value in agent.items() if key in _IDENTITY}
-            kept["runs"] = {
-                run_id: {**new_run(), **run, "tally": new_tally(), "ledger": {}, "ledger-from": 0}
-                for run_id, run in open_runs.items()
-            }
+            kept["runs"] = {run_id: {**new_run(), **run, **_nothing_counted()} for run_id, run in open_runs.items()}
             # So that the runs that end later are some of those that began.
             kept["run-counts"]["started"] = len(open_runs)
             empty["runs"]["started"] += len(open_runs)
     return empty
+
+
+def _nothing_counted() -> dict[str, Any]:
+    return {"tally": new_tally(), "ledger": {}, "ledger-from": 0, "tools": {}, "messages": {}, "histogram": None}
 
 
 _IDENTITY = frozenset(
@@ -150,6 +164,31 @@ def _retain_histograms(state: State) -> None:
         held.sort(reverse=True)
     for _, agent_id, name in held[MAX_AGENT_HISTOGRAMS:]:
         state["agents"][agent_id]["tools"][name]["histogram"] = histogram.empty()
+
+
+def _add_up_tools(tools: dict[str, list[int]]) -> None:
+    by_count = sorted(tools.keys() - {OTHER_TOOLS}, key=lambda name: (sum(tools[name]), name))
+    others = tools.pop(OTHER_TOOLS, [0, 0, 0])
+    for name in by_count[: len(tools) - MAX_RUN_TOOLS + 1]:
+        others = [one + other for one, other in zip(others, tools.pop(name), strict=True)]
+    tools[OTHER_TOOLS] = others
+
+
+def _retain_run_histograms(state: State) -> None:
+    held = [
+        (run["last-seen"], run_id, run, durations)
+        for agent in state["agents"].values()
+        for run_id, run in agent["runs"].items()
+        if (durations := run["histogram"]) is not None
+    ]
+    if len(held) <= MAX_RUN_HISTOGRAMS and sum(len(durations["buckets"]) for *_, durations in held) <= MAX_RUN_BUCKETS:
+        return
+    held.sort(key=lambda each: each[:2], reverse=True)
+    buckets = 0
+    for place, (*_, run, durations) in enumerate(held):
+        buckets += len(durations["buckets"])
+        if place >= MAX_RUN_HISTOGRAMS or buckets > MAX_RUN_BUCKETS:
+            run["histogram"] = None
 
 
 def _retain_agents(state: State, now_ms: int) -> None:

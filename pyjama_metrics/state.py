@@ -85,10 +85,17 @@ Run = TypedDict(
         "steps": list[Step],
         "origin": dict[str, Any],
         "session": dict[str, list[Any]],
+        "tools": dict[str, list[int]],
+        "messages": dict[str, int],
+        "histogram": Histogram | None,
     },
 )
 """One execution of an agent. ``origin`` is what its start event told: parent, source, pid, host, cwd, tmux pane, labels;
-``session`` is what the session told about itself since, each with its time: [time, value]."""
+``session`` is what the session told about itself since, each with its time: [time, value]. ``tools`` are its executions by tool,
+in the order of `RUN_TOOL`; ``histogram`` is None where it has no durations, and where only those of other runs are kept."""
+
+RUN_TOOL = ("success", "error", "interrupted")
+"""What a run counts of a tool."""
 
 
 class RunCounts(TypedDict):
@@ -229,6 +236,9 @@ def new_run() -> Run:
         "steps": [],
         "origin": {},
         "session": {},
+        "tools": {},
+        "messages": {},
+        "histogram": None,
     }
 
 
@@ -334,6 +344,8 @@ def _rows_fit(state: State) -> Iterator[bool]:
         for run in agent["runs"].values():
             yield _fits(run, _NEW_RUN) and _fits(run["tally"], _NEW_TALLY) and _is_ledger(run["ledger"])
             yield from (_fits(step, _NEW_STEP) for step in run["steps"])
+            yield from (_is_run_tool(counts) for counts in run["tools"].values())
+            yield _counts(run["messages"]) and (run["histogram"] is None or _is_histogram(run["histogram"]))
         yield from (_tool_fits(tool) for tool in agent["tools"].values())
         yield from (_fits(usage, _NEW_USAGE) for usage in [*agent["models"].values(), *agent["phases"].values()])
         yield _is_ledger(agent["ledger"])
@@ -365,8 +377,16 @@ def _is_row(key: RowKey | None, row: Any) -> bool:
     return all(type(amount) is int for amount in row) if key.is_correction else all(_is_like(count, 0) for count in row)
 
 
+def _is_run_tool(counts: Any) -> bool:
+    return type(counts) is list and len(counts) == len(RUN_TOOL) and all(_is_like(count, 0) for count in counts)
+
+
 def _tool_fits(tool: Any) -> bool:
-    return _fits(tool, _NEW_TOOL) and _fits(tool["histogram"], _NEW_TOOL["histogram"]) and _counts(tool["histogram"]["buckets"])
+    return _fits(tool, _NEW_TOOL) and _is_histogram(tool["histogram"])
+
+
+def _is_histogram(table: Any) -> bool:
+    return _fits(table, _NEW_TOOL["histogram"]) and _counts(table["buckets"])
 
 
 def _fits(row: Any, usual: Any) -> bool:

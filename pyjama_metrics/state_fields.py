@@ -61,6 +61,11 @@ def count(table: Table, key: str) -> int:
     return max(0, int(number(table, key) or 0))
 
 
+def counts_in(table: Table) -> dict[str, int]:
+    """An object of counts."""
+    return {name: count(table, name) for name in table}
+
+
 def positive(table: Table, key: str) -> int | None:
     """A time or a process number; the state has 0 where there is none yet."""
     return count(table, key) or None

@@ -137,6 +137,36 @@ class SubtreeView(CostView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """How much of a limit of the user's plan is used, as a session told it."""
+
+    source: str | None = field(metadata=says("The program whose plan it is, such as claude-code"))
+    name: str = field(metadata=says("The limit, in the words of that program, such as five_hour"))
+    percent: float = field(metadata=says("How much of it was used then, in per cent; it may be more than 100"))
+    resets: int | None = field(metadata=says("When it begins anew, in ms since the epoch; after that the percentage is no news"))
+    time: int | None = field(metadata=says("When that was told, in ms since the epoch"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AboutView:
+    """What a session of another program told about itself."""
+
+    id: str | None = field(metadata=says("Id of the session; its resumed runs and its subagents have the same"))
+    project: str | None = field(metadata=says("Project, by the name of its folder"))
+    subagent: str | None = field(metadata=says("Type of the subagent; none for the session itself"))
+    branch: str | None = field(metadata=says("git branch"))
+    model: str | None = field(metadata=says("Model at work"))
+    version: str | None = field(metadata=says("Version of the program"))
+    entrypoint: str | None = field(metadata=says("How the program was started, such as cli or sdk-py"))
+    cwd: str | None = field(metadata=says("Folder in which it works now"))
+    context_tokens: int | None = field(metadata=says("Tokens in the context of the model"))
+    context_window: int | None = field(metadata=says("How many of them fit in"))
+    context_percent: float | None = field(metadata=says("How full the context is, in per cent"))
+    context_time: int | None = field(metadata=says("When the session told of its context last, in ms since the epoch"))
+    limits: list[LimitView] = field(metadata=says("Limits of the user's plan, as this session told them last"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView(CostView):
     """One agent, with all its runs."""
 
@@ -171,6 +201,7 @@ class AgentView(CostView):
     runs_failed: int = field(metadata=says("Runs that ended with an error"))
     runs_crashed: int = field(metadata=says("Runs whose process died without a word"))
     runs_stopped: int = field(metadata=says("Runs that somebody stopped"))
+    about: AboutView | None = field(metadata=says("What the session of the latest run told about itself; none where it has none"))
     recent: SparkView | None = field(metadata=says("Executions of the last minutes; none where nobody watched or nothing ran"))
     subtree: SubtreeView | None = field(metadata=says("The agent with its descendants; none where it has no children"))
 
@@ -246,7 +277,14 @@ class Dashboard:
     metrics: MetricsView = field(metadata=says("Figures of all agents together"))
     recent_logs: list[LogView] = field(metadata=says("The latest log entries, newest last"))
     overview: Overview = field(metadata=says("Agents by status"))
-    needs: list[NeedView] = field(metadata=says("Agents that need a person: those that are held up, then those that ended badly"))
+    limits: list[LimitView] = field(
+        metadata=says("Limits of the user's plans, of each what any session told last; one that began anew since is no news")
+    )
+    needs: list[NeedView] = field(
+        metadata=says(
+            "Agents that need a person: those held up, then those that ended badly, then those that wait for the next prompt"
+        )
+    )
     today: TodayView = field(metadata=says("Figures since midnight"))
     recent: SparkView | None = field(metadata=says("Executions of all agents in the last minutes; none where nobody watched"))
     problems: ProblemsView = field(metadata=says("What could not be counted"))
@@ -297,6 +335,8 @@ class RunView(CostView):
     labels: dict[str, str] = field(metadata=says("Labels that its start was given"))
     tmux_pane: str | None = field(metadata=says("tmux pane, such as %3"))
     command: str | None = field(metadata=says("Shell command that brings one to that pane"))
+    messages: dict[str, int] = field(metadata=says("Messages by role"))
+    about: AboutView | None = field(metadata=says("What its session told about itself; none where it has none"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,11 @@ def events_of_everything() -> list[dict[str, Any]]:
         {"event": "step-start", "time": 1035, **about, "step": "plan"},
         {"event": "waiting", "time": 1040, **about, "reason": "a person"},
         *[{**failed, "time": time} for time in (1041, 1042, 1043)],
-        {"event": "start", "time": 1044, "agent": "late", "run": "w-1-x.2"},
+        {"event": "start", "time": 1044, "agent": "late", "run": "w-1-x.2", "labels": {"session": "s1"}},
         {"event": "error", "time": 1045, "agent": "late", "run": "w-1-x.2", "message": "out of memory"},
         {"event": "crash", "time": 1046, "agent": "late", "run": "w-1-x.2"},
+        {"event": "session", "time": 1047, **about, "model": "m", "branch": "main", "context-tokens": 50, "context-window": 200},
+        {"event": "session", "time": 1048, **about, "limits": {"five_hour": [42.5, 90_000]}},
         {"event": "nonsense", "time": 1050},
     ]
 

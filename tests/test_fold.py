@@ -50,6 +50,26 @@ def test_an_execution_counts_for_the_tool_the_agent_its_run_and_all() -> None:
         assert tally["total-duration"] == 4.0
     assert state["global"]["histogram"] == state["tools"]["t"]["histogram"] == agent(state)["tools"]["t"]["histogram"]
     assert (state["global"]["histogram"]["n"], state["global"]["histogram"]["max-ms"]) == (2, 2.5)
+    assert run(state)["histogram"] == state["global"]["histogram"]
+
+
+def test_a_run_tells_its_tools_and_messages_apart() -> None:
+    """Of a tool success, error and interrupted; what another run of the agent did is not among them."""
+    state = folded(
+        start(),
+        start(2, run="w.2"),
+        *(
+            tool(3, run="w.1", tool=name, status=status)
+            for name, status in (("t", "ok"), ("t", "ok"), ("t", "error"), ("u", "cancelled"))
+        ),
+        tool(4, run="w.2", duration_ms=64.0),
+        event("message", 5, role="user", run="w.1"),
+        event("message", 6, role="assistant"),
+    )
+    first, second = run(state), run(state, "w.2")
+    assert (first["tools"], first["messages"], first["histogram"]) == ({"t": [2, 1, 0], "u": [0, 0, 1]}, {"user": 1}, None)
+    assert (second["tools"], second["messages"]) == ({"t": [1, 0, 0]}, {"assistant": 1})
+    assert second["histogram"] == {"n": 1, "zero": 0, "sum-us": 64_000, "min-ms": 64.0, "max-ms": 64.0, "buckets": {"192": 1}}
 
 
 def test_executions_make_no_log_entry_unless_asked_for() -> None:

@@ -19,7 +19,7 @@ from pyjama_metrics.ledger_rows import COLUMNS
 from pyjama_metrics.queries import dashboard
 from pyjama_metrics.retention import cleared, retain
 from pyjama_metrics.roll_ups import COUNTS, MINUTE_MS, QUARTER_MS
-from pyjama_metrics.state import State, new_state
+from pyjama_metrics.state import RUN_TOOL, State, new_state
 from pyjama_metrics.storage import json
 from pyjama_metrics.usages import Request
 from tests.journals import Event, event, folded, tool
@@ -37,6 +37,13 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "activity": {"tool": st.none() | TOOLS, "status": STATUSES},
     "waiting": {"reason": st.sampled_from(["approval", "answer"])},
     "unknown": {},
+    "session": {
+        "model": st.sampled_from(["m", "n", ""]),
+        "branch": st.none() | st.just("main"),
+        "context_tokens": st.integers(-1, 3),
+        "context_percent": st.sampled_from([0, 1.5, 101.0, True]),
+        "limits": st.sampled_from([None, {}, {"5 h": [42, 9]}, {"5 h": [43.0, 9]}, {"week": [1, 2], "5 h": "?"}]),
+    },
     "complete": {"status": st.sampled_from(["completed", "failed", "stopped", "?"]), "error": st.none() | st.sampled_from("xy")},
     "crash": {},
     "message": {"role": st.sampled_from(["user", "assistant"]), "count": st.none() | st.integers(0, 3)},
@@ -64,7 +71,6 @@ SHAPES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
             max_size=2,
         )
     },
-    "session": {"model": st.sampled_from(["m", "n"]), "context_tokens": st.integers(0, 9), "branch": st.none() | st.just("main")},
     "error": {"message": st.sampled_from(["m1", "m2"])},
     "llm": {
         "model": st.sampled_from(["m", "n", "a|b\\", "<synthetic>"]),
@@ -278,6 +284,29 @@ def test_what_the_agents_did_adds_up_to_what_all_did(recorded: dict[str, list[Ev
             if name in agent["tools"]:
                 histogram.merge(whole, agent["tools"][name]["histogram"])
         assert whole == tool_tally["histogram"]
+
+
+@given(journals())
+def test_what_the_runs_did_adds_up_to_what_their_agents_did(recorded: dict[str, list[Event]]) -> None:
+    """Executions by tool, messages by role, and the durations to the bucket, where each event names its run."""
+    figures = Figures()
+    for name, body in recorded.items():
+        figures.fold(name, body)
+    for agent in figures.state["agents"].values():
+        tools: Counter[tuple[str, str]] = Counter()
+        messages: Counter[str] = Counter()
+        durations, of_tools = histogram.empty(), histogram.empty()
+        for run in agent["runs"].values():
+            tools.update({(name, kind): n for name, row in run["tools"].items() for kind, n in zip(RUN_TOOL, row, strict=True)})
+            messages.update(run["messages"])
+            if run["histogram"] is not None:
+                histogram.merge(durations, run["histogram"])
+                assert run["histogram"]["n"] == run["tally"]["timed"] > 0
+        for tally in agent["tools"].values():
+            histogram.merge(of_tools, tally["histogram"])
+        assert tools == {(name, kind): row[kind] for name, row in agent["tools"].items() for kind in RUN_TOOL}  # type: ignore[literal-required]
+        assert messages == agent["messages"]
+        assert durations == of_tools
 
 
 @given(journals(RUNS | st.none()))

@@ -13,7 +13,7 @@ from pyjama_metrics.hub import Hub
 from pyjama_metrics.roll_ups import new_slice
 from pyjama_metrics.state import State, accepted, new_state, new_usage
 from pyjama_metrics.storage import json
-from tests.journals import Event, event, leave_journal, live_journal, now_ms, on_disk, record, tool
+from tests.journals import Event, event, folded, leave_journal, live_journal, now_ms, on_disk, record, tool
 
 OLDER = Path(__file__).parent / "older" / "before-roll-ups.json"
 """Two executions and one model call of the agent ``planner``, as a version wrote them that knew no roll-ups."""
@@ -60,6 +60,8 @@ def test_an_older_file_is_a_state_with_nothing_in_what_it_did_not_know() -> None
     assert (state.pop("ledger"), state.pop("ledger-from"), agent.pop("ledger"), agent.pop("ledger-from")) == ({}, 0, {}, 0)
     assert (state.pop("projects"), state.pop("hosts")) == ({}, {})
     assert [(run.pop("ledger"), run.pop("ledger-from")) for run in agent["runs"].values()] == [({}, 0)] * len(agent["runs"])
+    unknown_then = ("session", "tools", "messages", "histogram")
+    assert [[run.pop(key) for key in unknown_then] for run in agent["runs"].values()] == [[{}, {}, {}, None]] * len(agent["runs"])
     sums = [agent["tokens"], state["tokens"], *state["models"].values(), *state["phases"].values()]
     assert {usage.pop("cache-write-1h-tokens") for usage in sums} == {0}
     assert state == older
@@ -120,6 +122,28 @@ def test_a_value_of_a_wrong_type_is_set_aside_and_nothing_is_lost_or_counted_twi
     assert [(each["count"], each["tokens"]) for each in after["roll-ups"]["minutes"].values()] == [(3, 3)]
     assert after["problems"]["invalid-values"] == 0
     assert len(list(home.glob("metrics.json.corrupt-*"))) == 1
+
+
+RUN_EDITS = [
+    ("tools", []),
+    ("tools/t", 5),
+    ("tools/t", [1, 2]),
+    ("tools/t", [1, 0, "many"]),
+    ("messages", []),
+    ("messages/user", "many"),
+    ("histogram", 5),
+    ("histogram/n", None),
+    ("histogram/buckets/*", "many"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), RUN_EDITS, ids=[f"{path}={value}" for path, value in RUN_EDITS])
+def test_a_run_with_a_value_of_a_wrong_type_makes_no_state(path: str, value: object) -> None:
+    """The next events of the run would make the fold stumble over it."""
+    state: Any = folded(tool(run="w.1", duration_ms=1.0), event("message", role="user", run="w.1"))
+    assert accepted(copy.deepcopy(state), thorough=True) == state
+    edited(f"agents/a/runs/w.1/{path}", value)(state)
+    assert accepted(state, thorough=True) is None
 
 
 def test_a_key_that_somebody_took_out_is_filled_in(home: Path) -> None:

@@ -223,6 +223,11 @@ def test_what_the_fold_writes_is_what_the_view_reads() -> None:
         "tokens": 11, "requests": 1, **COST_OF_ONE, "unpriced-requests": 0, "unpriced-models": [],
         "runs-open": 1, "runs-started": 1,
         "runs-completed": 0, "runs-failed": 0, "runs-crashed": 0, "runs-stopped": 0, "recent": None, "subtree": None,
+        "about": {
+            "id": None, "project": None, "subagent": None, "branch": "main", "model": "m", "version": None, "entrypoint": None,
+            "cwd": "/work", "context-tokens": 50, "context-window": 200, "context-percent": 25.0, "context-time": 1047,
+            "limits": [{"source": "python", "name": "five_hour", "percent": 42.5, "resets": 90_000, "time": 1048}],
+        },
     }  # fmt: skip
     assert view["agents"]["boss"]["subtree"]["agents"] == 2
     assert (view["overview"]["waiting"], view["problems"]["unknown-events"], view["problems"]["total"]) == (1, 1, 1)
@@ -299,7 +304,8 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
             *(retention.MAX_TOOLS, retention.MAX_AGENT_TOOLS, retention.MAX_MODELS, retention.MAX_AGENT_MODELS),
             *(retention.MAX_LEDGER_ROWS, retention.MAX_AGENT_LEDGER_ROWS, retention.MAX_RUN_LEDGER_ROWS),
             *(retention.MAX_ORIGINS, retention.MAX_ORIGIN_LEDGER_ROWS),
-            *(retention.MAX_ROLES, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS, LOG_ENTRIES),
+            *(retention.MAX_RUN_TOOLS, retention.MAX_ROLES, retention.MAX_AGENT_HISTOGRAMS),
+            *(retention.MAX_RUN_HISTOGRAMS, retention.MAX_RUN_BUCKETS, LOG_ENTRIES),
             *(events.MAX_NAME, events.MAX_TEXT),
         )
     ]

@@ -142,15 +142,22 @@ def test_an_agent_has_the_errors_that_the_fold_counts_for_it(recorded: Journals)
         assert latest == (agent["last-error"] and (agent["last-error"]["time"], agent["last-error"]["message"]))
 
 
+def times_told(event: Event) -> list[int]:
+    """The times of the executions and model calls that an event tells of."""
+    if event["event"] in ("tool", "llm"):
+        return [event["time"]]
+    if event.get("run") is None:
+        return []
+    return [*event.get("times", ()), *(row[0] for row in event.get("rows", ()))]
+
+
 @at_leisure
 @given(journals(RUNS | st.none()))
 def test_the_slices_of_a_minute_add_up_to_the_minute_of_the_fold(recorded: Journals) -> None:
     """Executions by outcome, model calls, tokens and cost, of each minute that is not too long ago."""
     minutes = {int(begin): each for begin, each in folded(recorded)["roll-ups"]["minutes"].items()}
     # What is too long ago is so from the latest that was ever told, also where that call turned out to be an earlier one.
-    told = [
-        event["time"] for body in recorded.values() for event in body if event is not None and event["event"] in ("tool", "llm")
-    ]
+    told = [time for body in recorded.values() for event in body if event is not None for time in times_told(event)]
     latest = max(told, default=0)
     since = latest - latest % MINUTE_MS - KEPT_SLICES_MS + MINUTE_MS
     assert roll_ups.summed(fed(recorded).slices(*EVER), since, MAX_TIME_MS, MINUTE_MS) == {

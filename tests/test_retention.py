@@ -20,7 +20,11 @@ from pyjama_metrics.retention import (
     MAX_OPEN_AGENTS,
     MAX_OPEN_RUNS,
     MAX_QUARTERS_MS,
+    MAX_RUN_BUCKETS,
+    MAX_RUN_HISTOGRAMS,
+    MAX_RUN_TOOLS,
     MAX_TOOLS,
+    OTHER_TOOLS,
     cleared,
     retain,
 )
@@ -170,6 +174,42 @@ def test_a_histogram_that_was_emptied_begins_anew_with_the_next_execution() -> N
     assert row["histogram"] == {"n": 1, "zero": 0, "sum-us": 64_000, "min-ms": 64.0, "max-ms": 64.0, "buckets": {"192": 1}}
 
 
+def test_durations_of_runs_are_bounded_and_those_of_the_runs_seen_last_stay() -> None:
+    """The tally tells how many were timed, so that a reader sees that they are gone; a run that goes on begins anew."""
+    names = [f"w.{number:03}" for number in range(MAX_RUN_HISTOGRAMS + 2)]
+    state = folded(*(tool(NOW + n, f"agent {n % 4}", run=name, duration_ms=1.0) for n, name in enumerate(names)))
+    retain(state, NOW)
+    runs = {name: run for agent in state["agents"].values() for name, run in agent["runs"].items()}
+    assert {name for name, run in runs.items() if run["histogram"] is None} == {"w.000", "w.001"}
+    assert {(run["tally"]["timed"], *run["tools"]["t"]) for run in runs.values()} == {(1, 1, 0, 0)}
+    fold(state, "w.0.jsonl", [tool(NOW + 10_000, "agent 0", run="w.000", duration_ms=64.0)], {})
+    retain(state, NOW)
+    assert (runs["w.000"]["histogram"] or {})["buckets"] == {"192": 1}
+    assert runs["w.002"]["histogram"] is None
+
+
+def test_the_buckets_of_all_runs_together_are_bounded() -> None:
+    """So that a few hundred long runs do not make a file of a megabyte."""
+    durations = [1.1**exponent for exponent in range(100)]
+    many = MAX_RUN_BUCKETS // 100 + 5
+    state = folded(*(tool(NOW + n, f"agent {n}", run=f"w.{n:03}", duration_ms=ms) for n in range(many) for ms in durations))
+    retain(state, NOW)
+    runs = {name: run for agent in state["agents"].values() for name, run in agent["runs"].items()}
+    assert sorted(name for name, run in runs.items() if run["histogram"] is None) == [f"w.{n:03}" for n in range(5)]
+
+
+def test_tools_of_a_run_that_are_too_many_are_added_up() -> None:
+    """Those that were executed least; the sum of all stays."""
+    used = [tool(NOW, run="w.1", tool=f"t{n:02}", status="error" if n == 3 else "ok") for n in range(MAX_RUN_TOOLS + 5)]
+    state = folded(*used, *(tool(NOW, run="w.1", tool="t00") for _ in range(3)))
+    retain(state, NOW)
+    tools = state["agents"]["a"]["runs"]["w.1"]["tools"]
+    assert (len(tools), tools["t00"], tools[OTHER_TOOLS]) == (MAX_RUN_TOOLS, [4, 0, 0], [5, 1, 0])
+    fold(state, "w.0.jsonl", [tool(NOW, run="w.1", tool="new")], {})
+    retain(state, NOW)
+    assert (len(tools), tools[OTHER_TOOLS]) == (MAX_RUN_TOOLS, [6, 1, 0])
+
+
 def test_slices_of_time_leave_when_they_are_old() -> None:
     """Minutes sooner than quarters; the totals keep what they counted."""
     ages = (MAX_QUARTERS_MS + 1, MAX_QUARTERS_MS, MAX_MINUTES_MS + 1, MAX_MINUTES_MS, 0)
@@ -233,6 +273,7 @@ def test_cleared_figures_are_those_of_an_empty_hub_with_its_open_runs() -> None:
         tool(6, run="w.1", duration_ms=1.0),
         event("error", message="no"),
         event("llm", model="m", phase="plan", run="w.1"),
+        event("message", role="user", run="w.1"),
         *finished_agents(1),
         journal="w.3.jsonl",
     )
@@ -245,6 +286,7 @@ def test_cleared_figures_are_those_of_an_empty_hub_with_its_open_runs() -> None:
     assert (kept["models"], kept["phases"]) == ({}, {})
     assert kept["runs"]["w.1"]["tally"]["count"] == 0
     assert kept["runs"]["w.1"]["start-time"] == 5
+    assert [kept["runs"]["w.1"][key] for key in ("tools", "messages", "histogram")] == [{}, {}, None]
 
 
 def test_clearing_does_not_change_what_it_was_given() -> None:

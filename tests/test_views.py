@@ -34,6 +34,7 @@ def test_names_in_json_are_kebab_case_and_names_that_users_gave_stay() -> None:
         "metrics",
         "recent-logs",
         "overview",
+        "limits",
         "needs",
         "today",
         "recent",

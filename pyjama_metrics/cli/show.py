@@ -37,6 +37,8 @@ Success rates: of tools success / (success + error); of runs completed / (comple
 """
 
 _RUNS_SHOWN = 10
+_NARROW = 110
+"""Columns below which the table of agents leaves figures out where their sources are told."""
 
 _AGENT_COLUMNS = (
     Column("AGENT", names=True),
@@ -72,6 +74,10 @@ _RUN_COLUMNS = (
 )
 
 
+_TOLD_OF_SESSIONS = ("session", "project", "version", "entrypoint", "subagent")
+"""Labels that have a line of their own where a session is told."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``show``."""
     parser.description = DESCRIPTION
@@ -98,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if arguments.by is not None:
         return show_shares(state, arguments.by, name, as_json=arguments.json)
-    return _one(state["agents"][name], name, _now_ms(), arguments.json)
+    return _one(state, name, _now_ms(), arguments.json)
 
 
 def _now_ms() -> int:
@@ -131,14 +137,16 @@ def overall(hub: Hub, *, as_json: bool) -> int:
     if not view.agents and not view.metrics.tools:
         screen.line(f"Nothing is recorded in {terminal.printable(hub.folder)} yet. 'pyjama-metrics demo' shows how it looks.")
     else:
-        _totals(screen, view)
+        _totals(screen, view, now_ms)
         _agents(screen, view, now_ms)
         _tools(screen, view)
     _problems(screen, view)
     return 0
 
 
-def _totals(screen: Screen, view: Dashboard) -> None:
+def _totals(screen: Screen, view: Dashboard, now_ms: int) -> None:
+    from pyjama_metrics.cli.session_lines import limit_lines
+
     figures, runs, usage, overview = (
         view.metrics.global_,
         view.metrics.runs,
@@ -163,26 +171,48 @@ def _totals(screen: Screen, view: Dashboard) -> None:
         used = f"{tokens(usage.total_tokens, usage)} token{'' if usage.total_tokens == 1 else 's'}"
         screen.line(f"models  {terminal.things(usage.requests, 'call')}, {used}")
         screen.line(f"cost    {cost_words(usage)}")
+    for number, told in enumerate(limit_lines(view.limits, now_ms)):
+        screen.line(f"{'' if number else 'limits':<8}{screen.draw(Cell(told), max(20, screen.width - 8))}")
 
 
 def _agents(screen: Screen, view: Dashboard, now_ms: int) -> None:
     if not view.agents:
         return
     screen.line()
+    # That all are in Python is not worth a column. Where there is one, what an agent waits for needs the room of two others.
+    has_sources = any(agent.source not in (None, "python") for agent in view.agents.values())
+    is_narrow = has_sources and screen.width < _NARROW
     rows: list[list[Cell | str]] = [
         [
             Cell(name, "cyan"),
+            *([_source(agent, is_narrow)] if has_sources else []),
             screen.status(agent.status),
             terminal.count(agent.runs_started),
             terminal.count(agent.count),
-            screen.figure(terminal.rate(agent.success_rate)),
-            screen.figure(terminal.duration(agent.avg_duration_ms)),
+            *(
+                []
+                if is_narrow
+                else [
+                    screen.figure(terminal.rate(agent.success_rate)),
+                    screen.figure(terminal.duration(agent.avg_duration_ms)),
+                ]
+            ),
             screen.figure(terminal.ago(agent.last_seen, now_ms)),
             _now(agent),
         ]
         for name, agent in view.agents.items()
     ]
-    screen.table(_AGENT_COLUMNS, rows)
+    columns = [column for column in _AGENT_COLUMNS if not (is_narrow and column.title in ("SUCCESS", "AVERAGE"))]
+    if has_sources:
+        columns.insert(1, Column("SOURCE", names=True))
+    screen.table(columns, rows)
+
+
+def _source(agent: AgentView, is_narrow: bool) -> str:
+    from pyjama_metrics.about_sessions import source_words
+
+    words = source_words(agent.source) if agent.source else ""
+    return words.partition(" ")[0] if is_narrow else words
 
 
 def _now(agent: AgentView) -> str:
@@ -228,7 +258,8 @@ def _problems(screen: Screen, view: Dashboard) -> None:
         screen.line(screen.paint(told, "yellow"))
 
 
-def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
+def _one(state: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int:
+    from pyjama_metrics.cli.session_lines import agents_below
     from pyjama_metrics.ledger import cost_of_usage, costs_in
     from pyjama_metrics.queries import agent_view
     from pyjama_metrics.shares import share_in
@@ -236,7 +267,7 @@ def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int
     from pyjama_metrics.tallies import tool_view
     from pyjama_metrics.views import as_json as plain
 
-    prices = config.load().prices
+    agent, prices = state["agents"][name], config.load().prices
     view = agent_view(agent, cost=cost_of_usage(agent["tokens"], costs_in(agent, prices)))
     usages = {run_id: share_in(run, prices).view() for run_id, run in agent["runs"].items()}
     tools = {tool: tool_view(tally) for tool, tally in agent["tools"].items()}
@@ -255,16 +286,20 @@ def _one(agent: Mapping[str, Any], name: str, now_ms: int, as_json: bool) -> int
         seen = [screen.figure(terminal.ago(tool.last_seen, now_ms)) for tool in tools.values()]
         rows = [[*_tool_cells(screen, *item), last] for item, last in zip(tools.items(), seen, strict=True)]
         screen.table(_AGENT_TOOL_COLUMNS, rows)
+    agents_below(screen, state, name, prices)
     return 0
 
 
 def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView, now_ms: int) -> None:
     """The lines about an agent as a whole; a fact that is not known has no line."""
+    from pyjama_metrics.cli.session_lines import about_lines
+
     width = screen.width - 13
     screen.line(f"{screen.draw(Cell(name, 'cyan'), width)}  {screen.draw(screen.status(view.status), width)}")
     rate, average = terminal.rate(view.success_rate), terminal.duration(view.avg_duration_ms)
     facts = {
         "now": _now(view),
+        **about_lines(view, now_ms),
         "last seen": terminal.ago(view.last_seen, now_ms),
         "runs": f"{view.runs_started} started, {view.runs_completed} completed, {view.runs_failed} failed, "
         f"{view.runs_crashed} crashed, {view.runs_stopped} stopped",
@@ -273,7 +308,7 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
         "tokens": tokens(view.tokens, view) if view.tokens else "",
         "cost": cost_words(view) if view.requests else "",
         "parent": view.parent_agent or view.parent or "",
-        "labels": _labels(agent),
+        "labels": _labels(agent, view),
         "where": _where(agent, view),
         "errors": f"{view.errors}, the last: {view.last_error}" if view.errors else "",
     }
@@ -282,9 +317,10 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
             screen.line(f"  {screen.paint(f'{word:<9}', 'grey')}  {screen.draw(Cell(fact), width)}")
 
 
-def _labels(agent: Mapping[str, Any]) -> str:
-    labels = agent["labels"]
-    return ", ".join(f"{key}={value}" for key, value in labels.items()) if isinstance(labels, dict) else ""
+def _labels(agent: Mapping[str, Any], view: AgentView) -> str:
+    labels = agent["labels"] if isinstance(agent["labels"], dict) else {}
+    told = () if view.about is None else _TOLD_OF_SESSIONS
+    return ", ".join(f"{key}={value}" for key, value in labels.items() if key not in told)
 
 
 def _where(agent: Mapping[str, Any], view: AgentView) -> str:

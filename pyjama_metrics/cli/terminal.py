@@ -31,6 +31,7 @@ STATUSES = {
     "stopped": ("■", "-", "grey"),
     "interrupted": ("■", "-", "grey"),
     "cancelled": ("■", "-", "grey"),
+    "not-executed": ("■", "-", "grey"),
     "canceled": ("■", "-", "grey"),
     "unknown": ("?", "?", "grey"),
 }

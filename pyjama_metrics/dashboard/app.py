@@ -14,8 +14,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
-from pyjama_metrics import views
-from pyjama_metrics.dashboard import past_answers, past_views, security
+from pyjama_metrics import session_metrics, views
+from pyjama_metrics.dashboard import past_answers, past_views, security, session_answers
 from pyjama_metrics.dashboard.addresses import SERVICE
 from pyjama_metrics.dashboard.assets import CACHED, Assets
 from pyjama_metrics.dashboard.live import GZIP_LEVEL, HubView, Live
@@ -60,6 +60,7 @@ def create_app(live: Live, streams: Streams, hosts: frozenset[str]) -> Flask:
     serve_api(app, live, streams)
     serve_details(app, live)
     serve_past(app, live)
+    serve_sessions(app, live)
     return app
 
 
@@ -275,6 +276,30 @@ def serve_past(app: Flask, live: Live) -> None:
             f"There is no run {shortened(name)!r} in the history of {folder}; /metrics/history/runs names those that there are."
         )
         return told(past_answers.run(name, request.args.get, folder), sentence)
+
+
+def serve_sessions(app: Flask, live: Live) -> None:
+    """Everything that answers for sessions; the addresses of the past are below the same name, and win."""
+
+    @app.get("/metrics")
+    @app.get("/metrics/<path:id>")
+    def sessions(id: str | None = None) -> Response:
+        name = request.args.get("id") if id is None else id
+        live.refresh()
+        answers = live.sessions()
+        if name is None:
+            return told(answers.everything())
+        found = answers.one(name)
+        if found is None:
+            return failure(
+                404,
+                f"There is no session and no agent {shortened(name)!r} in {live.folder}; /metrics names those that there are.",
+            )
+        return told(found)
+
+    def told(found: session_metrics.SessionMetrics | dict[str, session_metrics.SessionMetrics]) -> Response:
+        document = session_answers.document(found)
+        return known(dumps(document), tag_of(dumps(session_answers.without_now(document))))
 
 
 def health_of(live: Live, streams: Streams, began: float) -> dict[str, Any]:

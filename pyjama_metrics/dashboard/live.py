@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pyjama_metrics import agent_details, patches, queries
 from pyjama_metrics.activity import activity, seam
 from pyjama_metrics.dashboard.past import Past
+from pyjama_metrics.dashboard.session_answers import Answers
 from pyjama_metrics.days import local_midnight
 from pyjama_metrics.errors import HubError
 from pyjama_metrics.pricing import overrides_at_run_time
@@ -224,6 +225,13 @@ class Live:
         """Everything about one run, of the newest edition; None where there is no such run."""
         with self._reading:
             return agent_details.run_detail(self._state, run_id, self.now_ms(), self._tail.recent, self._prices())
+
+    def sessions(self) -> Answers:
+        """What may be asked of the sessions of the newest edition."""
+        with self._reading:
+            # Nobody changes a state that was read: the next one is another object.
+            state, prices = self._state, self._prices()
+        return Answers(state, self.past, prices, self.now_ms())
 
     def activity(self, since_ms: int, until_ms: int) -> ActivityView:
         """What all agents did from ``since_ms`` to ``until_ms``, as far as the newest edition knows it, or else the history."""

@@ -65,6 +65,10 @@ class NoHistory(HubError):
         return f"There is nothing to tell of the past: {self.why}. {self.advice}"
 
 
+class NothingKept(NoHistory):
+    """There is no history at all."""
+
+
 class TooBusy(Exception):
     """So many wait for answers from the history that no more can."""
 
@@ -152,7 +156,7 @@ class Past:
     def _stamp_now(self) -> tuple[Any, bool]:
         """What an answer depends on, and whether the next change of the database will bear another time. Raises NoHistory."""
         if not settings.keeps_history():
-            raise NoHistory(
+            raise NothingKept(
                 "no history is kept, as PYJAMA_HISTORY says so", "Start the dashboard and the agents without it to keep one."
             )
         try:
@@ -162,7 +166,7 @@ class Past:
                 f"the history in {self._path} cannot be read ({error.strerror})", "The live figures go on; mend that."
             ) from error
         if files[0] is None:
-            raise NoHistory(
+            raise NothingKept(
                 f"there is no history in {self.folder} yet",
                 "It begins with the first event that is recorded.",
             )

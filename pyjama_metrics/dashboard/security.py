@@ -17,7 +17,7 @@ from dataclasses import dataclass
 MAX_BODY = 64 * 1024
 """Bytes of the largest request body that is read."""
 
-DATA = ("/api/", "/metrics/")
+DATA = ("/api/", "/metrics")
 """How the paths begin under which there is data."""
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -444,7 +444,8 @@ class Session:
         A program that leaves does not wait for the hook that tells of it, so the end of its session may be told before that, or
         alone. Of two ends of a run the earlier one holds.
         """
-        assert self.failure is not None
+        if self.failure is None:
+            return
         since, reason, is_told = self.failure
         if not is_told:
             self.failure[2] = True
@@ -505,7 +506,9 @@ class Session:
             known: what was told already.
         """
         time = getattr(fact, "time_ms", 0) or self.last_ms
-        if not self.begun:
+        if self.awaiting is not None:
+            self._stop_awaiting(known)
+        elif not self.begun:
             self._begin(time, {"time": time})
         _FACTS[type(fact)](self, fact, None if sub in self.internal else sub, time, known)
 
@@ -544,7 +547,8 @@ class Session:
         if sub is None:
             told = {name: getattr(fact, name) for name in ("branch", "version", "model", "cwd")}
             told |= {"context-tokens": fact.context_tokens, "context-window": fact.context_window, "limits": fact.limits}
-            self._about(time, {name: value for name, value in told.items() if value is not None})
+            # In a repository at no branch Claude Code tells its HEAD.
+            self._about(time, {name: value for name, value in told.items() if value not in (None, "HEAD")})
 
     def _usage(self, fact: facts.Usage, sub: str, time: int, known: Known) -> None:
         tokens = (fact.input, fact.output, fact.cache_read, fact.cache_write, fact.cache_write_1h)
@@ -838,7 +842,9 @@ class Session:
         if is_new or self._ended_wait:
             self.waits_for = reason
             self.shown_ms = max(time, self.shown_ms + int(is_new))
-            self._tell("waiting", self.shown_ms, agent=self.agent, run=self.run, reason=reason, log=is_new)
+            # That it can be used is news to nobody who has just begun it.
+            is_news = is_new and (reason != NEXT_PROMPT or self.prompted_ms > 0)
+            self._tell("waiting", self.shown_ms, agent=self.agent, run=self.run, reason=reason, log=is_news)
 
     @property
     def _ended_wait(self) -> bool:

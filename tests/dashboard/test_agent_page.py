@@ -88,7 +88,7 @@ def test_the_head_says_who_it_is(server: DashboardServer, page: Page, monkeypatc
     see(page.locator("#agent-doing"), "waiting")
     see(page.locator("#agent-doing"), "permission to write")
     origin = text(page, "#agent-origin")
-    for fact in ("Source shell", "Parent mother", "Child child", "team=blue", "Task Compare versions"):
+    for fact in ("Source Shell", "Parent mother", "Child child", "team=blue", "Task Compare versions"):
         assert fact in origin
     page.get_by_role("button", name="Copy the command").click()
     see(page.locator("#agent-origin"), "copied")

@@ -50,6 +50,8 @@ VARIABLES = {
     "overview": views.Overview,
     "problems": views.ProblemsView,
     "metrics": views.MetricsView,
+    "about": views.AboutView,
+    "limit": views.LimitView,
     "hub": app_module.HubView,
     "data": views.Dashboard,
 }

@@ -268,6 +268,8 @@ def test_a_resumed_session_begins_when_something_happens_in_it_or_after_a_while(
     assert told.later().status() == "waiting: the next prompt"
     told = Told().hook("SessionStart", how=how).hook("UserPromptSubmit", turn="t1")
     assert (told.status(), told.state["agents"]["web-shop"]["start-time"]) == ("running", START + 100)
+    told = Told().hook("SessionStart", how=how).fact(spent("m1", 20)).hook("UserPromptSubmit", turn="t1")
+    assert (told.status(), told.state["runs"]["started"]) == ("running", 1)
 
 
 def test_calls_of_older_versions_are_the_subagents_whose_transcript_has_them() -> None:

@@ -408,13 +408,14 @@ def test_a_migration_that_dies_half_way_is_done_again(home: Path, monkeypatch: p
     """Each is a transaction; a database of the form before is brought forward, with what is in it."""
     leave_journal(home, "w-1-a", tool(NOW))
     caught_up(home, hub_at(home, NOW))
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("second", "CREATE TABLE more (x); CREATE TABLE more (x)")))
+    ours = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*ours, ("another", "CREATE TABLE more (x); CREATE TABLE more (x)")))
     with pytest.raises(sqlite3.OperationalError):
         schema.open_to_write(str(home))
-    assert rows(home, "PRAGMA user_version") == [(1,)]
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:1], ("second", "CREATE TABLE more (x)")))
+    assert rows(home, "PRAGMA user_version") == [(2,)]
+    monkeypatch.setattr(schema, "MIGRATIONS", (*ours, ("another", "CREATE TABLE more (x)")))
     schema.open_to_write(str(home)).close()
-    assert rows(home, "SELECT name FROM migrations ORDER BY name") == [("begin",), ("second",)]
+    assert rows(home, "SELECT name FROM migrations ORDER BY name") == [("another",), ("begin",), ("sessions",)]
     assert executions(home)[0] == 1
 
 

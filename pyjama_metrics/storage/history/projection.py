@@ -108,7 +108,7 @@ class Projector:
                 for table in schema.DETAILS:
                     connection.execute(f"DELETE FROM {table}")
                 connection.execute("DELETE FROM runs WHERE outcome IS NOT NULL")
-                connection.execute("UPDATE runs SET success = 0, errors = 0, interrupted = 0")
+                connection.execute(f"UPDATE runs SET {schema.NOTHING_COUNTED}")
                 connection.execute("DELETE FROM offsets")
                 _keep(connection, offsets)
                 upkeep.set_meta(connection, "unfinished", 1)

@@ -27,6 +27,14 @@ _RUN = (
 _RUNS = f"SELECT {_RUN} FROM runs JOIN names who ON who.id = runs.agent LEFT JOIN names what ON what.id = runs.project"
 
 
+_SESSION_RUNS = (
+    f"SELECT {_RUN}, session, subagent, user_messages, assistant_messages FROM runs JOIN names who ON who.id = runs.agent"
+    " LEFT JOIN names what ON what.id = runs.project"
+)
+_MOST_VALUES = 500
+"""In one query; SQLite takes some more."""
+
+
 _BY = {
     "agent": "usage.agent",
     "model": "usage.model",
@@ -269,6 +277,39 @@ class Reader:
         """The runs of that name; more than one only where two agents have used it."""
         return self._connection.execute(f"{_RUNS} WHERE run = ?", (name,)).fetchall()
 
+    def runs_of_sessions(self, sessions: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The runs of some sessions and those below them, however deep: a run as from `runs`, with what else is known of it.
+
+        That is the session to which it counts, its own label of a subagent, and its messages of users and of assistants (None
+        where nobody counted them). A run of another session is not below, and neither is anything below that.
+        """
+        found = {}
+        for chunk in _chunks(sessions):
+            rows = self._connection.execute(f"{_SESSION_RUNS} WHERE session IN ({_places(chunk)})", chunk).fetchall()
+            found.update({row[0]: row for row in rows})
+        fresh = {row[1]: row[-4] for row in found.values()}
+        while fresh:
+            below = {}
+            for chunk in _chunks(list(fresh)):
+                query = f"{_SESSION_RUNS} WHERE session IS NULL AND parent IN ({_places(chunk)})"
+                for row in self._connection.execute(query, chunk).fetchall():
+                    if row[0] not in found:
+                        found[row[0]] = (*row[:-4], fresh[row[3]], *row[-3:])
+                        below[row[1]] = fresh[row[3]]
+            fresh = below
+        return list(found.values())
+
+    def runs_counted(self, agent: str) -> tuple[Any, ...]:
+        """Of the runs of an agent: how many, the first start, the latest event, messages of users and of assistants (None where
+        those of one of them were not counted).
+        """
+        query = (
+            "SELECT count(*), min(started), max(last_seen),"
+            " CASE WHEN count(user_messages) = count(*) THEN sum(user_messages) END,"
+            " CASE WHEN count(assistant_messages) = count(*) THEN sum(assistant_messages) END FROM runs WHERE agent = ?"
+        )
+        return tuple(self._connection.execute(query, (self.number(agent),)).fetchone())
+
     def latest_runs(self, since: int, until: int, filters: dict[str, str], limit: int) -> list[tuple[Any, ...]]:
         """The runs that were there in a span, the latest first; by agent, project ("": of none) or outcome where asked for."""
         columns = {"agent": "who.text", "project": "coalesce(what.text, '')", "outcome": "outcome"}
@@ -310,6 +351,14 @@ class Reader:
             " ORDER BY coalesce(started, last_seen) DESC, runs.id DESC",
             (since, until, since, until, *values),
         ).fetchall()
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _MOST_VALUES] for start in range(0, len(values), _MOST_VALUES))
+
+
+def _places(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _named(by: str, column: str) -> str:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from pyjama_metrics.event_fields import origin_of, project_of, told_of
+from pyjama_metrics.event_fields import label_of, origin_of, project_of, told_of
 from pyjama_metrics.events import owner_of
 from pyjama_metrics.statuses import end_order
 
@@ -34,7 +34,10 @@ class Names:
 class Run:
     """A run as it is in the database, and what this transaction adds to it."""
 
-    __slots__ = ("agent", "ended", "error", "is_open", "last_seen", "name", "number", "origin", "outcome", "started", "tally")
+    __slots__ = (
+        *("agent", "ended", "error", "is_open", "last_seen", "messages", "name", "number", "origin", "outcome", "started"),
+        "tally",
+    )
 
     def __init__(self, number: int, name: str, agent: str) -> None:
         self.number, self.name, self.agent = number, name, agent
@@ -45,6 +48,7 @@ class Run:
         self.last_seen = 0
         self.origin: dict[str, Any] | None = None
         self.tally = {"success": 0, "error": 0, "interrupted": 0}
+        self.messages = {"user": 0, "assistant": 0}
 
     def seen(self, time: int) -> None:
         """Something of it happened then."""
@@ -84,7 +88,9 @@ class Runs:
         ).fetchone()
         if row is None:
             made = self._connection.execute(
-                "INSERT INTO runs (run, agent, last_seen, success, errors, interrupted) VALUES (?, ?, 0, 0, 0, 0)", (name, number)
+                "INSERT INTO runs (run, agent, last_seen, success, errors, interrupted, user_messages, assistant_messages)"
+                " VALUES (?, ?, 0, 0, 0, 0, 0, 0)",
+                (name, number),
             )
             row = (made.lastrowid, None, None, None, None, 0)
         found = self._met[agent, name] = Run(row[0], name, agent)
@@ -110,14 +116,19 @@ class Runs:
         """Write what changed."""
         self._connection.executemany(
             "UPDATE runs SET started = ?, ended = ?, outcome = ?, error = ?, last_seen = ?, success = success + ?,"
-            " errors = errors + ?, interrupted = interrupted + ? WHERE id = ?",
+            " errors = errors + ?, interrupted = interrupted + ?, user_messages = user_messages + ?,"
+            " assistant_messages = assistant_messages + ? WHERE id = ?",
             [
-                (run.started, run.ended, run.outcome, run.error, run.last_seen, *run.tally.values(), run.number)
+                (
+                    *(run.started, run.ended, run.outcome, run.error, run.last_seen),
+                    *(*run.tally.values(), *run.messages.values(), run.number),
+                )
                 for run in self._met.values()
             ],
         )
         self._connection.executemany(
-            "UPDATE runs SET parent = ?, parent_agent = ?, source = ?, project = ?, label = ?, task = ?, host = ? WHERE id = ?",
+            "UPDATE runs SET parent = ?, parent_agent = ?, source = ?, project = ?, label = ?, task = ?, host = ?,"
+            " session = ?, subagent = ? WHERE id = ?",
             [(*self._origin(run.origin), run.number) for run in self._met.values() if run.origin is not None],
         )
 
@@ -128,4 +139,5 @@ class Runs:
             task = spec
         project = self._names.number(project_of(origin))
         parent, parent_agent, source, host = (origin.get(key) for key in ("parent", "parent-agent", "source", "host"))
-        return parent, parent_agent, source, project, told_of(origin, "label"), task, host
+        told = told_of(origin, "label"), task, host, label_of(origin, "session"), label_of(origin, "subagent")
+        return parent, parent_agent, source, project, *told

@@ -87,8 +87,23 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX corrections_by_run ON corrections (run);
         """,
     ),
+    (
+        # Of runs that were there before nobody knows how many messages they had, which is why these have no default.
+        "sessions",
+        """
+        ALTER TABLE runs ADD COLUMN session TEXT;
+        ALTER TABLE runs ADD COLUMN subagent TEXT;
+        ALTER TABLE runs ADD COLUMN user_messages INTEGER;
+        ALTER TABLE runs ADD COLUMN assistant_messages INTEGER;
+        CREATE INDEX runs_by_session ON runs (session) WHERE session IS NOT NULL;
+        CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
+        """,
+    ),
 )
 """Each step from one form of the tables to the next, by its name; what is here never changes, something is only added below."""
+
+NOTHING_COUNTED = "success = 0, errors = 0, interrupted = 0, user_messages = 0, assistant_messages = 0"
+"""Of a run."""
 
 DETAILS = ("run_tools", "usage", "usage_totals", "minutes", "hours", "totals", "requests", "events", "corrections")
 """The tables that hold what happened, except for the runs."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pyjama_metrics.corrections import rows_in, sums_in
-from pyjama_metrics.event_fields import Event, Invalid, are_names, run_name, run_told_by, time_of, usable_durations
-from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, OUTCOMES, status_class, text_of
+from pyjama_metrics.event_fields import Event, Invalid, are_names, count_of, run_name, run_told_by, time_of, usable_durations
+from pyjama_metrics.events import MAX_TEXT, MAX_TIME_MS, MAX_WORD, OUTCOMES, status_class, text_of
 from pyjama_metrics.storage.history.gathered import Batch, Group, Groups
 from pyjama_metrics.storage.history.runs_table import Names, Run, Runs
 from pyjama_metrics.storage.history.schema import MINUTE_MS
@@ -162,6 +162,16 @@ class Writing:
         if run is not None:
             run.seen(time)
 
+    def on_message(self, event: Event) -> None:
+        """One message was exchanged, or several."""
+        agent, time = self._seen(event)
+        role, count = text_of(event.get("role"), MAX_WORD), count_of(event.get("count", 1))
+        run = self._run_of(agent, event.get("run"))
+        if run is not None:
+            run.seen(time)
+            if role in run.messages:
+                run.messages[role] += count
+
     def on_told(self, event: Event) -> None:
         """Something that people want to read of."""
         self.on_sign_of_life(event)
@@ -207,7 +217,7 @@ RULES: dict[str, Callable[[Writing, Event], None]] = {
     "activity": Writing.on_told,
     "waiting": Writing.on_told,
     "error": Writing.on_told,
-    "message": Writing.on_sign_of_life,
+    "message": Writing.on_message,
     "workflow": Writing.on_sign_of_life,
     "step-start": Writing.on_sign_of_life,
     "step-complete": Writing.on_sign_of_life,

@@ -5,6 +5,7 @@ import { copy, isCopyable } from "./copy.js";
 import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
+import { ageWords, contextWords, isOver, limitName, minuteOf, share, sourceWords } from "./session-words.js";
 import { knownStatus } from "./statuses.js";
 
 const page = document.querySelector("#agent-page");
@@ -13,6 +14,7 @@ const doing = page.querySelector("#agent-doing");
 const origin = page.querySelector("#agent-origin");
 const figures = page.querySelector("#agent-figures");
 const MOST_CHILDREN = 50;
+const TOLD = new Set(["session", "project", "version", "entrypoint", "subagent"]); // labels that have a place of their own
 
 let shown = "";
 
@@ -52,18 +54,28 @@ function showOrigin(detail) {
   const { agent, children, labels } = detail;
   const parent = detail["parent-agent"];
   const command = detail.runs[0]?.command ?? null;
+  const about = agent.about ?? null;
+  const now = Date.now();
+  const context = about && contextWords(about, now);
   const facts = [
-    ["Source", agent.source && bdi(agent.source)],
+    ["Source", agent.source && bdi([sourceWords(agent.source), about?.version].filter(Boolean).join(" "))],
+    ["Project", about?.project && bdi(about.project)],
+    ["Branch", about?.branch && bdi(about.branch)],
+    ["Model", about?.model && bdi(about.model)],
+    ["Context", context && bdi(context)],
+    [about?.limits.length === 1 ? "Limit" : "Limits", about?.limits.length > 0 && limitsOf(about.limits, now)],
+    ["Session", about?.id && bdi(about.id, "code")],
+    ["Started as", about?.entrypoint && bdi(about.entrypoint)],
     ["Host", agent.host && bdi(agent.host)],
     ["Process", agent.pid && bdi(String(agent.pid))],
-    ["Folder", agent.cwd && bdi(agent.cwd, "code")],
+    ["Folder", (about?.cwd ?? agent.cwd) && bdi(about?.cwd ?? agent.cwd, "code")],
     ["Terminal", isCopyable(command) && copyable(command)],
     ["Parent", parent && linkTo(parent)],
     [children.length === 1 ? "Child" : `${format.count(children.length)} children`, children.length > 0 && linksTo(children)],
-    ["Labels", labels && Object.keys(labels).length > 0 && tags(labels)],
+    ["Labels", tags(Object.entries(labels ?? {}).filter(([key]) => about === null || !TOLD.has(key)))],
     ["Task", detail.spec && bdi(typeof detail.spec === "string" ? detail.spec : JSON.stringify(detail.spec))],
   ];
-  const key = JSON.stringify([agent.source, agent.host, agent.pid, agent.cwd, command, parent, children, labels, detail.spec]);
+  const key = JSON.stringify([agent.source, agent.host, agent.pid, agent.cwd, command, parent, children, labels, detail.spec, about, context]);
   if (shown === key) return; // a button that has the focus keeps it
   shown = key;
   origin.replaceChildren(...facts.filter(([, value]) => value).map(([title, value]) => fact(title, value)));
@@ -108,9 +120,22 @@ function linksTo(ids) {
   return list;
 }
 
-function tags(labels) {
+function limitsOf(limits, now) {
   const list = document.createElement("ul");
-  for (const [key, value] of Object.entries(labels)) {
+  for (const limit of limits) {
+    const item = document.createElement("li");
+    const used = isOver(limit, now) ? "began anew" : share(limit.percent);
+    const resets = limit.resets === null || isOver(limit, now) ? "" : `, resets ${minuteOf(limit.resets, now)}`;
+    item.append(bdi(limitName(limit.name)), ` ${used}${resets}${ageWords(limit.time, now)}`);
+    list.append(item);
+  }
+  return list;
+}
+
+function tags(labels) {
+  if (labels.length === 0) return null;
+  const list = document.createElement("ul");
+  for (const [key, value] of labels) {
     const item = document.createElement("li");
     item.append(bdi(key), "=", bdi(value));
     list.append(item);

@@ -5,11 +5,15 @@ import { costParts, costWords } from "./cost-words.js";
 import { fill, showState, write, writePlain, writeText } from "./fields.js";
 import * as format from "./format.js";
 import { agentHref } from "./route.js";
+import { contextWords, share as shareWords, sourceWords } from "./session-words.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
 import { knownStatus, OPEN } from "./statuses.js";
 import { set } from "./svg.js";
 
 const ALARMING = 0.1; // share of executions that failed
+const BADGES = new Map([["claude-code", "Claude"]]); // shorter than its name
+const LONGEST_BADGE = 12; // characters
+const NEARLY_FULL = 80; // per cent of a context
 const DEEPEST = 8; // levels that are drawn; whoever is deeper stands at the eighth
 
 /** Write an agent into its row. `place` is its place in the tree: `{id, depth, rails, hasChildren, isOpen, isTree}`. */
@@ -19,6 +23,7 @@ export function fillRow(row, agent, place, now) {
   fill(row, subtree ? withSums(agent, subtree) : agent);
   writeCost(parts.cost, subtree ?? agent);
   writeText(parts.now, whatNow(agent));
+  fillSession(parts, agent);
   showState(row, knownStatus(agent.status));
   markFailures(row, (subtree ?? agent).error, (subtree ?? agent).count);
   row.toggleAttribute("data-sum", subtree !== null);
@@ -45,6 +50,23 @@ export function tickRow(row, agent, now) {
 export function elapsedWords(agent, now) {
   const words = OPEN.has(agent.status) ? format.elapsed : format.took;
   return words(elapsedOf(agent, now));
+}
+
+/** Who recorded the agent, and what its session told: a badge, a gauge of its context, and the rest in tips. */
+function fillSession({ link, source, context, gauge, share }, agent) {
+  const about = agent.about ?? null;
+  const program = agent.source === null ? "" : sourceWords(agent.source);
+  writePlain(source, BADGES.get(agent.source) ?? program.slice(0, LONGEST_BADGE));
+  source.title = [program, about?.version].filter(Boolean).map(format.text).join(" ");
+  source.hidden = program === "";
+  const facts = about === null ? [] : [about.project, about.branch && `branch ${format.text(about.branch)}`, about.model];
+  link.dataset.tip = [program, ...facts].filter(Boolean).map(format.text).join(" · ");
+  const percent = about?.["context-percent"] ?? null;
+  gauge.parentElement.hidden = percent === null;
+  gauge.style.width = `${percent ?? 0}%`;
+  writePlain(share, percent === null ? "" : shareWords(percent));
+  context.dataset.level = percent === null || percent < NEARLY_FULL ? "" : "nearly";
+  context.title = about === null ? "" : [contextWords(about, Date.now()), format.text(about.model)].filter(Boolean).join(" · ");
 }
 
 function withSums(agent, { count, error, tokens, "estimated-tokens": estimated }) {
@@ -87,6 +109,10 @@ function findParts(row) {
     link: row.querySelector("a"),
     name: row.querySelector("[data-name]"),
     now: row.querySelector("[data-now]"),
+    source: row.querySelector("[data-source]"),
+    context: row.querySelector("td.context"),
+    gauge: row.querySelector(".gauge i"),
+    share: row.querySelector("[data-context]"),
     cost: row.querySelector("[data-cost]"),
     elapsed: row.querySelector("[data-elapsed]"),
     seen: row.querySelector("time"),
@@ -98,7 +124,7 @@ function fillPlace({ rails, twist, link, name }, { id, depth, rails: wanted, has
   writeText(name, id || "(no name)");
   const href = agentHref(id);
   if (link.getAttribute("href") !== href) link.setAttribute("href", href);
-  link.title = id.length > 12 ? format.text(id) : "";
+  link.title = [id.length > 12 ? format.text(id) : "", link.dataset.tip].filter(Boolean).join("\n");
   const drawn = isTree ? wanted.slice(0, DEEPEST) : [];
   if (rails.dataset.drawn !== drawn.join(" ")) {
     rails.dataset.drawn = drawn.join(" ");

@@ -79,7 +79,15 @@ function show(change, isHeld = isPointedAt || body.contains(document.activeEleme
   more.textContent = `Show ${format.count(Math.min(PAGE, hidden))} more`;
   held.hidden = !(isHeld && list.isStale);
   body.parentElement.toggleAttribute("data-tree", choice.isTree);
+  showColumns(Object.values(agents));
   showOffers(Object.values(agents), matches);
+}
+
+/** Where all agents were recorded by one program, or no session told of its context, that is not worth the room. */
+function showColumns(all) {
+  const table = body.parentElement;
+  table.toggleAttribute("data-sources", all.some((agent) => agent.source !== all[0].source));
+  table.toggleAttribute("data-context", all.some((agent) => (agent.about?.["context-percent"] ?? null) !== null));
 }
 
 /** Show, with the next frame, more of the rows that this one had no time for. */

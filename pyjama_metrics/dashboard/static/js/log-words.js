@@ -16,6 +16,7 @@ const KINDS = {
   ok: "completed", success: "completed", completed: "completed",
   running: "running", waiting: "waiting", crashed: "crashed",
   stopped: "stopped", interrupted: "stopped", cancelled: "stopped", canceled: "stopped",
+  "not-executed": "stopped",
 };
 
 /** The kinds that entries are chosen by, with their names: a kind is also the name of a shape. */
@@ -24,6 +25,7 @@ export const KIND_NAMES = { failed: "Failed", crashed: "Crashed", waiting: "Wait
 /** The word for what happened. */
 export function wordOf(entry) {
   if (Object.hasOwn(EVENTS, entry.event ?? "")) return EVENTS[entry.event].word;
+  if (entry.status === "not-executed") return "not run";
   const status = text(entry.status);
   return status.length > LONGEST ? `${status.slice(0, LONGEST)}…` : status;
 }

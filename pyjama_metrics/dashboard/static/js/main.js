@@ -4,6 +4,7 @@
 import "./theme.js";
 import "./shell.js";
 import "./needs.js";
+import "./limits.js";
 import "./tiles.js";
 import "./agents.js";
 import "./title.js";

@@ -7,6 +7,7 @@ import { count } from "./format.js";
 import { canDismiss, dismiss, isDismissed, onDismissed } from "./needs-dismissed.js";
 import { agentHref, onRoute } from "./route.js";
 import { Rows } from "./rows.js";
+import { isIdle } from "./session-words.js";
 import { ENDED_BADLY, HELD_UP } from "./statuses.js";
 import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
@@ -82,7 +83,7 @@ function show(isHeld = isPointedBelow()) {
   isFull = most > room;
   rows.show(listed.slice(0, Math.min(most, room)), keyOf, fillRow);
   panel.style.setProperty("--room", String(room));
-  panel.toggleAttribute("data-urgent", wanted.some((need) => HELD_UP.has(need.kind)));
+  panel.toggleAttribute("data-urgent", wanted.some((need) => HELD_UP.has(need.kind) && !isIdle(need)));
   title.classList.toggle("unseen", wanted.length === 0);
   total.textContent = wanted.length === 0 ? "" : count(wanted.length);
   none.hidden = wanted.length > 0;

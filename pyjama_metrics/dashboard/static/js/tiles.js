@@ -4,6 +4,7 @@ import { costParts, costWords, estimatedWords } from "./cost-words.js";
 import { fill, write, writePlain, writeShort, writeTokens } from "./fields.js";
 import * as format from "./format.js";
 import { many } from "./format.js";
+import { isIdle } from "./session-words.js";
 import { drawSpark, makeSpark } from "./sparkline.js";
 import { data, onFrame } from "./store.js";
 import { onTick } from "./ticks.js";
@@ -82,7 +83,9 @@ function showCost(tile, today, requests, calls) {
 /** What changes with time alone: the longest wait, and the executions of the minute that ends now. */
 function showMoment(now) {
   if (!data()) return;
-  const needs = (data().needs ?? []).filter((need) => need.kind === "waiting" && need.since !== null);
+  const waiting = (data().needs ?? []).filter((need) => need.kind === "waiting" && need.since !== null);
+  const held = waiting.filter((need) => !isIdle(need));
+  const needs = held.length > 0 ? held : waiting; // who is done with its work may wait for days
   const first = Math.min(...needs.map((need) => need.since));
   writePlain(longest, needs.length === 0 ? "" : `${needs.length === 1 ? "for" : "longest"} ${format.since(first, now)}`);
   const recent = data().recent ?? null;

@@ -1,7 +1,7 @@
 """A model on loopback that plays scripts, and remembers what it served and what came back: the truth of a session.
 
-It keeps no conversations: each request holds its whole conversation, from which follow the script and the place in it. So requests
-may be repeated, run side by side, be those of subagents, and sessions may be resumed. The two dialects are in `messages_api` and
+It keeps no conversations: each request holds a whole one, from which follow the script and the place in it. So requests may be
+repeated, run side by side, be those of subagents, and sessions may be resumed. The two dialects are in `messages_api` and
 `responses_api`.
 """
 

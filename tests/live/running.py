@@ -1,7 +1,7 @@
 """A user's machine in a folder: home, project, settings, and programs that can reach nothing but a scripted model.
 
-Nothing of the environment of whoever runs the tests reaches a program. Its key is none, and whatever is not on loopback would have
-to go through a proxy where nobody listens.
+Nothing of the environment of whoever runs the tests reaches a program. Its key is none, and whatever is not on loopback would
+have to go through a proxy where nobody listens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the scripted model says: for each script its answers in their order, each with the tokens that it is charged with.
 
-A prompt names its script by a mark. All figures are odd ones, so that a sum that is wrong does not look like another that is right.
+A prompt names its script by a mark. The figures are odd ones, so that a wrong sum does not look like another that is right.
 """
 
 from __future__ import annotations

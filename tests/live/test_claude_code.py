@@ -121,6 +121,8 @@ def test_a_session_that_goes_on_and_one_that_forks_off(claude: ClaudeMachine) ->
     assert (first.out, again.out, fork.out) == ("Only words.\n", "More words.\n", "More words.\n")
     found = figures.a_minute_later(claude.hub)
     assert_exact(claude, found, prompts=3, starts=3)
+    if claude.program.version == "2.0.77":
+        return  # which begins with an id of its own, under which it may tell of what it warms up
     assert found.runs == {AGENT: 3}
     by_session = {session: sum(used.values(), Tokens()) for session, used in found.sessions.items()}
     warm_up = sum(WARM_UP.get(claude.program.version, {}).values(), Tokens())
@@ -131,19 +133,20 @@ def test_a_session_that_goes_on_and_one_that_forks_off(claude: ClaudeMachine) ->
 
 @each_recent_version
 def test_a_conversation_that_is_summarised(claude: ClaudeMachine) -> None:
-    """The request for the summary is in no transcript. One version writes down its totals; of the other it is told that one is missing."""
-    first = claude.run(prompt("text"))
+    """The request for it is in no transcript. One version writes down its totals; of the other it is told that one is missing."""
+    first = claude.run(prompt("basic"))
     claude.run("/compact", resumes=first.session)
     claude.run(prompt("more"), resumes=first.session)
     found = figures.a_minute_later(claude.hub)
     truth = claude.model.truth
     assert truth.answers(SUMMARISING) == 1
-    assert (found.prompts, found.runs, found.calls) == (2, {AGENT: 3}, {})
+    assert (found.prompts, found.runs) == (2, {AGENT: 3, f"{AGENT}/general-purpose": 1})
+    assert found.calls == truth.calls()
     unlisted = found.tokens.pop("(requests that the transcript does not list)", None)
     if claude.program.version == "2.1.329":
         assert (found.tokens, unlisted) == (truth.tokens(), None)
     else:
-        assert (found.tokens, unlisted) == (truth.tokens(MAIN), Tokens())
+        assert (found.tokens, unlisted) == (truth.tokens(MAIN, SUBAGENT), Tokens())
 
 
 @each_version

@@ -11,6 +11,7 @@ import pytest
 
 from tests.disks import read_only, small_disk
 from tests.integrations.programs import end_folders, folders
+from tests.live.model import MAIN, SUBAGENT
 from tests.live.running import KEY, ClaudeMachine
 from tests.live.scripts import SECRET, prompt
 from tests.live.versions import each_recent_version, each_version
@@ -32,7 +33,9 @@ PRIVATE = (
     "All is done",
 )
 """Of prompts, inputs and outputs of tools, contents of files, answers, and keys."""
-SETTINGS = '{\n\t"env": {"A": "b"},\n\t"permissions": {"allow": ["Read"] , "deny": []}\n}'
+SETTINGS = (
+    '{\n\t"skipDangerousModePermissionPrompt": true, "env": {"A": "b"},\n\t"permissions": {"allow": ["Read"] , "deny": []}\n}'
+)
 """Settings that nobody would write again as they are."""
 
 
@@ -42,13 +45,13 @@ def test_a_session_says_the_same_with_hooks_and_settings_are_then_what_they_were
     bare.settings.write_text(SETTINGS)
     before = {path for path in bare.user.rglob("*") if not path.is_relative_to(bare.user / ".claude")}
     without = bare.run(prompt("basic"))
-    requests = bare.model.truth.answers()
+    requests = bare.model.truth.answers(MAIN, SUBAGENT)
     (bare.work / "notes.txt").unlink()
     bare.install()
-    assert bare.settings.read_text() != SETTINGS
+    assert "pyjama-metrics-hook" in bare.settings.read_text()
     with_hooks = bare.run(prompt("basic"))
     assert with_hooks[1:] == without[1:] == (0, "All is done.\n", "")
-    assert bare.model.truth.answers() == 2 * requests
+    assert bare.model.truth.answers(MAIN, SUBAGENT) == 2 * requests == 22
     bare.uninstall()
     assert bare.settings.read_text() == SETTINGS
     assert not list(bare.user.rglob("pyjama*"))
@@ -67,10 +70,10 @@ def test_nothing_private_is_kept(claude: ClaudeMachine) -> None:
 
 
 def test_the_search_for_private_words_would_find_them(claude: ClaudeMachine) -> None:
-    """Where content is asked for it is there, but for what looks like a key."""
+    """Where content is asked for it is there, but for what looks like a key; answers of the model are never asked for."""
     claude.run(prompt("basic"), PYJAMA_CAPTURE="all")
     kept = b"\n".join(claude.written().values())
-    assert [word for word in PRIVATE if word.encode() not in kept] == [SECRET, KEY]
+    assert [word for word in PRIVATE if word.encode() not in kept] == [SECRET, KEY, "All is done"]
 
 
 @contextmanager
@@ -110,5 +113,5 @@ def test_a_package_that_is_gone_is_not_noticed(claude: ClaudeMachine) -> None:
     launcher.write_text(re.sub(r"extend\(.*\)", "extend([])", text))
     assert claude.run(prompt("basic"))[1:] == (0, "All is done.\n", "")
     launcher.unlink()
-    assert claude.run(prompt("text"))[1:] == (0, "Only words.\n", "")
+    assert claude.run(prompt("text"))[1:3] == (0, "Only words.\n")  # what a shell says of it is shown by some versions
     assert not claude.hub.exists()

@@ -225,7 +225,7 @@ class _Turn:
         session.hook(event | {"time": time_ms}, self.file)
 
     def is_subagents(self, writer: str, name: str, event: dict[str, Any]) -> bool:
-        """Whether that is the note of a program that a turn of one of its subagents ended, which it names as if it were a session."""
+        """Whether that is the note of a program that a turn of one of its subagents ended, which it names like a session."""
         process = writer.rsplit("-", 2)[1:]
         return event.get("hook") == "notify" and any(
             name in other.subs for other in self.sessions.values() if other.writer.rsplit("-", 2)[1:] == process

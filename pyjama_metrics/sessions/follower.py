@@ -214,7 +214,7 @@ class _Turn:
 
     def hook(self, writer: str, event: dict[str, Any], header: dict[str, Any]) -> None:
         name, time_ms = event.get("session"), _time_of(event)
-        if not isinstance(name, str) or not name or time_ms is None:
+        if not isinstance(name, str) or not name or time_ms is None or self.is_subagents(writer, name, event):
             return
         session = self.session(writer, events.text_of(name))
         if not session.agent:
@@ -223,6 +223,13 @@ class _Turn:
             if isinstance(path, str) and path and path not in session.transcripts:
                 session.transcripts = [*session.transcripts, path][-_MOST_TRANSCRIPTS:]
         session.hook(event | {"time": time_ms}, self.file)
+
+    def is_subagents(self, writer: str, name: str, event: dict[str, Any]) -> bool:
+        """Whether that is the note of a program that a turn of one of its subagents ended, which it names like a session."""
+        process = writer.rsplit("-", 2)[1:]
+        return event.get("hook") == "notify" and any(
+            name in other.subs for other in self.sessions.values() if other.writer.rsplit("-", 2)[1:] == process
+        )
 
     def name(self, session: Session, event: dict[str, Any], header: dict[str, Any]) -> None:
         """Work out whose run the session is."""

@@ -99,6 +99,7 @@ class Call:
         since: when it was asked for.
         doubt: since when nothing can be running any more; None while it may be.
         outcome, error, duration: what the transcript says, which waits for the hook that knows more.
+        is_hooks: whether that is what a hook said, which waits for the transcript that knows more.
     """
 
     sub: str
@@ -109,6 +110,7 @@ class Call:
     outcome: str | None = None
     error: str | None = None
     duration: float | None = None
+    is_hooks: bool = False
 
 
 @dataclass(slots=True)
@@ -170,6 +172,8 @@ class Session:
     """Prompts without a turn that the transcript told before a hook did: [time, id]. Older versions write before they call."""
     requests: list[list[int]] = field(default_factory=list)
     """Model calls that hooks told, which have no id there: [time, told yet, tokens…]."""
+    listed: list[list[int]] = field(default_factory=list)
+    """Tokens of model calls that the transcript told before a hook did: the hook may follow."""
     told: dict[str, Any] = field(default_factory=dict)
     """What is known about the session, as it was told last."""
     origin: dict[str, Any] = field(default_factory=dict)
@@ -179,6 +183,8 @@ class Session:
     """When and why the program gave up asking the model, until it is asked again: [time, reason, whether that was told]."""
     ended_ms: int = 0
     """When its latest run ended, as its program said; 0 where that is open, or was ended by something else."""
+    was_interrupted: bool = False
+    """Whether the person stopped what was done for the latest prompt."""
     prompted_ms: int = 0
     """When it was prompted last."""
     launched: int = 0
@@ -256,7 +262,7 @@ class Session:
         self._note(line)
         self.run = f"{self.writer}.{self.begun}"
         self.is_open, self.is_busy, self.waits_for = True, False, None
-        self.failure, self.ended_ms = None, 0
+        self.failure, self.was_interrupted, self.ended_ms = None, False, 0
         self.asked.clear()
         labels = {"session": self.session, "project": self.agent, **self.origin.get("labels", {})}
         start = {key: value for key, value in self.origin.items() if key != "labels"}
@@ -279,7 +285,7 @@ class Session:
     def _on_session_end(self, line: dict[str, Any], time: int, known: Known) -> None:
         if not self.is_open:
             return
-        outcome = "stopped" if self.is_busy else "completed"
+        outcome = "stopped" if self.is_busy or self.was_interrupted else "completed"
         for sub in self.subs:
             self._end_sub(sub, time, outcome="stopped")
         self._doubt_all(time)
@@ -295,7 +301,11 @@ class Session:
         self.asked.clear()
 
     def _on_prompt(self, line: dict[str, Any], time: int, known: Known) -> None:
-        self.is_busy, self.failure, self.prompted_ms = True, None, max(time, self.prompted_ms)
+        if line.get("agent-id") is not None:
+            self._show_of(self._sub_of(line, time), "activity", time, log=False)
+            return  # a session prompts its subagent
+        self.is_busy, self.was_interrupted = True, False
+        self.failure, self.prompted_ms = None, max(time, self.prompted_ms)
         self.asked.clear()
         self._doubt(time, _MAIN)
         if line.get("automatic"):
@@ -343,7 +353,16 @@ class Session:
             return
         if line.get("background") and tool in _SUBAGENT_TOOLS:
             self.launched += 1
+        is_told = call in self.calls and self.calls[call].outcome is not None
         asked = self.calls.setdefault(call, Call(sub, tool, self._run_of(sub), time))
+        if self.source == "codex":
+            # Its hooks call everything a success; whether it was one is in the transcript, before or after this.
+            asked.doubt, asked.tool = time, tool
+            if is_told:
+                self._settle(call, known)
+            else:
+                asked.outcome, asked.duration, asked.is_hooks = facts.OK, duration, True
+            return
         if status != "interrupted" and self._may_be_a_subagents(line, sub):
             asked.outcome, asked.error = facts.OK if status == "ok" else facts.ERROR, error
             asked.duration, asked.doubt = duration, time
@@ -491,7 +510,9 @@ class Session:
     def _on_model(self, line: dict[str, Any], time: int, known: Known) -> None:
         self._note(line)
         tokens = _codex_tokens(line.get("tokens"))
-        if tokens is not None:
+        if tokens is not None and list(tokens) in self.listed:
+            self.listed.remove(list(tokens))
+        elif tokens is not None:
             self.requests = [*self.requests[-199:], [time, 0, *tokens]]
         self._touch(time)
 
@@ -524,7 +545,7 @@ class Session:
 
     def _interrupted(self, fact: facts.Interrupted, sub: str | None, time: int, known: Known) -> None:
         if sub is None and time >= self.shown_ms and self.is_open:
-            self.is_busy = False
+            self.is_busy, self.was_interrupted = False, True
             self.asked.clear()
             self._doubt(time, _MAIN)
             self.show_wait(time)
@@ -579,6 +600,8 @@ class Session:
             if tuple(same) == tokens:
                 del self.requests[place]
                 return bool(is_told)
+        if self.has_hooks and self.source == "codex":
+            self.listed = [*self.listed[-199:], list(tokens)]
         return False
 
     def _tell_usage(self, spent: Spent, request_id: str) -> None:
@@ -595,7 +618,11 @@ class Session:
             if fact.tool is None:
                 return  # an answer to a call that nobody told of: the beginning of the file is gone
             call = self.calls[fact.call] = Call(self._known_sub(sub, time), fact.tool, self._run_of(sub or _MAIN), time)
-        call.outcome, call.error, call.duration = fact.outcome, fact.error, fact.duration_ms
+        call.outcome, call.error = fact.outcome, fact.error
+        call.duration = call.duration if fact.duration_ms is None else fact.duration_ms
+        if call.is_hooks:
+            self._settle(fact.call, known)
+            return
         told = self._told_without_id(call)
         if told is not None:
             if told[1]:

@@ -54,9 +54,11 @@ class Memory:
 class Told:
     """A session, told by hand: each line 100 ms after the one before."""
 
-    def __init__(self, *, has_hooks: bool = True, session: str = "s1", memory: Memory | None = None) -> None:
+    def __init__(
+        self, *, has_hooks: bool = True, session: str = "s1", source: str = "claude-code", memory: Memory | None = None
+    ) -> None:
         self.memory = memory or Memory()
-        self.session = Session("claude-code", session, WRITER, has_hooks=has_hooks, agent="web-shop")
+        self.session = Session(source, session, WRITER, has_hooks=has_hooks, agent="web-shop")
         self.state: State = new_state()
         self.requests: dict[str, Any] = {}
         self.outs: list[Out] = []

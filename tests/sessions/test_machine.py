@@ -227,6 +227,67 @@ def test_a_prompt_after_the_end_is_that_of_the_process_that_goes_on() -> None:
     assert memory.prompted("u2")
 
 
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_a_session_that_ends_with_an_interruption_was_stopped(is_read_first: bool) -> None:
+    """Whether the transcript was read before the end or after it. One that went on with another prompt then was not."""
+    told = begun().hook("PreToolUse", tool="Bash", call="c1")
+    interrupted = facts.Interrupted(told.now + 50)
+    if is_read_first:
+        told.fact(interrupted).hook("SessionEnd", reason="other")
+    else:
+        told.hook("SessionEnd", reason="other").fact(interrupted)
+    assert told.later().finished().status() == "stopped"
+    again = begun().fact(interrupted).hook("UserPromptSubmit", turn="t2").hook("Stop").hook("SessionEnd", reason="other")
+    assert again.status() == "completed"
+
+
+# -- Codex ---------------------------------------------------------------------------------------------------------------
+
+
+def codex() -> Told:
+    """A session of Codex at its first prompt."""
+    return Told(source="codex").hook("SessionStart", how="startup").hook("UserPromptSubmit", turn="t1")
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_a_command_of_codex_failed_by_its_exit_code(is_read_first: bool) -> None:
+    """Its hooks call everything a success, before the transcript tells better or after it."""
+    told = codex().hook("PreToolUse", tool="Bash", call="c1")
+    result = facts.Result("c1", told.now + 50, facts.ERROR, "exit code 3", 7.0, "exec_command")
+    if is_read_first:
+        told.fact(result).hook("PostToolUse", tool="Bash", call="c1")
+    else:
+        told.hook("PostToolUse", tool="Bash", call="c1").fact(result)
+    assert told.tools() == {"Bash": (0, 1, 0)}
+    assert told.state["agents"]["web-shop"]["last-error"]["message"] == "exit code 3"
+    told.hook("PreToolUse", tool="Bash", call="c2").hook("PostToolUse", tool="Bash", call="c2").later()
+    assert told.tools() == {"Bash": (1, 1, 0)}  # what no transcript tells is as the hook says
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_a_model_call_of_codex_is_charged_once_whoever_tells_it_first(is_read_first: bool) -> None:
+    """The hook has no id of it; the same figures once more are another call."""
+    told = codex()
+    for name in ("r1", "r2"):
+        usage = facts.Usage(name, told.now + 10, "gpt-5.2-codex", 103, 37, 1000, 0, 0)
+        tokens = {"input": 1103, "cached": 1000, "cache-write": 0, "output": 37}
+        if is_read_first:
+            told.fact(usage).hook("PostModelRequest", tokens=tokens)
+        else:
+            told.hook("PostModelRequest", tokens=tokens).fact(usage)
+    told.hook("Stop").later().finished()
+    used = told.state["agents"]["web-shop"]["tokens"]
+    assert (used["requests"], used["input-tokens"], used["cache-read-tokens"]) == (2, 206, 2000)
+
+
+def test_what_a_session_prompts_its_subagent_is_no_message_of_a_person() -> None:
+    """Codex tells it by the same hook."""
+    told = codex().hook("SubagentStart", turn="t2", agent_id="a1", agent_type="default")
+    told.hook("UserPromptSubmit", turn="t2", agent_id="a1", agent_type="default")
+    assert told.state["agents"]["web-shop"]["messages"] == {"user": 1}
+    assert told.status("web-shop/default") == "running"
+
+
 def test_a_failure_before_the_prompt_is_none_of_it() -> None:
     """A program that could not ask, and then could, ended as it says."""
     told = begun()

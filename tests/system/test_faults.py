@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -19,6 +17,7 @@ import pyjama_metrics as p
 from pyjama_metrics.checks import check
 from pyjama_metrics.events import text_of
 from pyjama_metrics.hub import Hub
+from tests.disks import small_disk
 from tests.system.processes import agent, counts, end, figures, hear, journal, kill, run_to_end, tell, tool_line, wait_for_status
 from tests.waiting import wait_until
 
@@ -55,23 +54,6 @@ def lost(home: Path) -> int:
 
 
 # -- full and read-only disks -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def small_disk(place: Path, kilobytes: int) -> Iterator[Path]:
-    """A disk of its own that holds so much. Skips the test where nothing may be mounted."""
-    place.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=755", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mounting, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no 'mount' here")
-    if done.returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_what_a_full_disk_did_not_take_is_counted_and_told_when_there_is_room_again(tmp_path: Path) -> None:

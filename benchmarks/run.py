@@ -29,6 +29,7 @@ NAMES = (
     "pricing",
     "history",
     "report",
+    "transcripts",
 )
 
 

@@ -32,7 +32,7 @@ _DAY_MS = 86_400_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``import``."""
     parser.add_argument(
-        "--since", metavar="TIME", help="only files that were written to since then: day, today, yesterday, 7d or ISO 8601"
+        "--since", metavar="TIME", help="only sessions that went on since then: day, today, yesterday, 7d or ISO 8601"
     )
     parser.add_argument("--project", metavar="NAME", type=argument_types.name, help="only sessions of this project")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
@@ -48,8 +48,7 @@ def run(arguments: argparse.Namespace, source: str) -> int:
     _make_light_of_memory()
     looked_at, places, troubles = _found(source)
     if arguments.since is not None:
-        since_ns = _since_ms(arguments.since) * 1_000_000
-        places = [place for place in places if place.modified_ns >= since_ns]
+        places = _since(places, arguments.since)
     if not places:
         _tell_nothing(arguments, source, looked_at, troubles)
         return 0
@@ -88,10 +87,11 @@ def _found(source: str) -> tuple[list[str], list[Place], Troubles]:
     return looked_at, there.claude_transcripts(there.claude_folders(os.environ), troubles), troubles
 
 
-def _since_ms(text: str) -> int:
+def _since(places: list[Place], text: str) -> list[Place]:
     from pyjama_metrics.cli.report_options import beginning
+    from pyjama_metrics.sessions.transcript_places import written_since
 
-    return beginning(text)
+    return written_since(places, beginning(text) * 1_000_000)
 
 
 def _imported(hub: Hub, places: list[Place], project: str | None) -> tuple[Imported, bool]:

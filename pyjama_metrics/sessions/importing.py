@@ -21,6 +21,7 @@ from typing import Any
 
 from pyjama_metrics import events, settings
 from pyjama_metrics.corrections import MAX_ROWS
+from pyjama_metrics.errors import ImportRefused
 from pyjama_metrics.event_fields import MAX_TIMES
 from pyjama_metrics.pricing import band_of
 from pyjama_metrics.sessions import projects
@@ -29,7 +30,7 @@ from pyjama_metrics.sessions.facts import ERROR, OK
 from pyjama_metrics.sessions.machine import UNLISTED, Spent
 from pyjama_metrics.sessions.reading_apart import processors, results
 from pyjama_metrics.sessions.transcript_places import Place, meta_of
-from pyjama_metrics.storage import json, names, segments
+from pyjama_metrics.storage import files, json, names, segments
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.outbox import send
 from pyjama_metrics.storage.owners import process_start
@@ -50,6 +51,7 @@ _MANY_FILES = 50
 _MINUTE_MS, _QUARTER_MS = 60_000, 900_000
 _RECENT_MS = 2 * 3600 * 1000
 """How long ago figures by the minute may be asked for."""
+_MARK = "imported"
 _KINDS = {"branch": "branch", "model": "model", "version": "version", "context_window": "context-window"}
 """What is known of a session to the name under which it is told."""
 
@@ -128,12 +130,14 @@ class Import:
             kept: is called when something was written into the journals, and more is being read meanwhile.
 
         Raises:
+            ImportRefused: what was imported before is not known any more.
             FolderUnusable, SessionsUnusable: what was kept by then is counted, and another import goes on from there.
         """
         turns, size = _in_turns(places)
         done = 0
         for turn in turns:
             with self._lock.held(None), self._file:
+                self._remember()
                 send(self._file, self._folder, self._file.outbox())
                 tasks = self._tasks(turn)
                 if len(tasks) > _MANY_FILES:
@@ -143,6 +147,17 @@ class Import:
                 self._compare(tasks)
             done += sum(place.size for place in turn)
         return self.found
+
+    def _remember(self) -> None:
+        """Leave a mark outside of the memory, so that its loss is noticed: everything would count a second time."""
+        mark = names.imported_path(self._folder)
+        if not self._file.is_marked(_MARK):
+            if os.path.exists(mark):
+                raise ImportRefused(self._file.path, mark)
+            self._file.mark(_MARK)
+            self._file.commit()
+        if not os.path.exists(mark):
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, files.FILE_MODE))
 
     def _read(self, tasks: list[_Task], wanted: Callable[[str], bool] | None, kept: Callable[[], object]) -> Iterator[int]:
         """Read the new parts of some transcripts and keep what they tell; yield how many of their bytes are done."""
@@ -278,10 +293,12 @@ class _Counting:
                 continue
             told = Told(last, last, [], {}, [], [], [], {"cwd": waiting.get("cwd")}, {})
             for model, total in waiting.get("totals", {}).items():
+                # How many requests they were is not told: they count as one, in however many parts their tokens are told.
+                is_known = self._file.has_unlisted(session, model)
                 excess = self._file.unlisted(session, model, tuple(total))
                 if any(excess):
                     _, run = self._run(place.source, session, sub, told)
-                    self._charge(run.amounts, last, model, excess)
+                    self._charge(run.amounts, last, model, excess, int(not is_known))
 
     def _run(self, source: str, session: str, sub: str | None, told: Told) -> tuple[str, _Run]:
         cwd = told.about.get("cwd") or ""

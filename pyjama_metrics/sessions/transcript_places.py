@@ -98,6 +98,15 @@ def codex_rollouts(folders: list[str], troubles: Troubles | None = None) -> list
     return _sorted(place for folder in folders for place in _codex_files(folder, troubles))
 
 
+def written_since(places: list[Place], since_ns: int) -> list[Place]:
+    """The files of those sessions of which any was written to since a time (nanoseconds since the epoch).
+
+    Whole sessions, because what a program has counted for a session is compared with all of its files.
+    """
+    sessions = {(place.source, place.session) for place in places if place.modified_ns >= since_ns} - {("claude-code", "")}
+    return [place for place in places if place.modified_ns >= since_ns or (place.source, place.session) in sessions]
+
+
 def meta_of(path: str) -> Meta | None:
     """What is told of a subagent beside its transcript; None where nothing is, or nothing of use."""
     try:

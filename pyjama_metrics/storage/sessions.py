@@ -264,6 +264,11 @@ class SessionsFile:
         self._db.execute("INSERT OR REPLACE INTO excess VALUES (?,?,?,?,?,?,?)", (session, model, *told))
         return tuple(now - then for now, then in zip(told, before or (0,) * 5, strict=True))
 
+    def has_unlisted(self, session: str, model: str) -> bool:
+        """Whether `unlisted` answered something of that session and that model before."""
+        found = self._db.execute(f"SELECT {_TOKENS} FROM excess WHERE session = ? AND model = ?", (session, model)).fetchone()
+        return found is not None and any(found)
+
     # -- sessions, files, journals ---------------------------------------------------------------------------------
 
     def session(self, writer: str) -> Session | None:
@@ -328,6 +333,14 @@ class SessionsFile:
         first = 1 if row is None else int(row[0])
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (first + count,))
         return first
+
+    def is_marked(self, key: str) -> bool:
+        """Whether `mark` was called for this file."""
+        return self._db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
+
+    def mark(self, key: str) -> None:
+        """Remember something of this file."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (key,))
 
     def post(self, letters: Iterable[Letter]) -> None:
         """Put lines into the outbox."""

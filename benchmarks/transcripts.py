@@ -1,8 +1,8 @@
 """`pyjama-metrics claude import` of a gigabyte of transcripts, the first time and again with one megabyte new, beside ccusage.
 
-ccusage (a program in Rust, by npm) only prints sums, and reads everything each time; ours keeps them, by run and tool, too. Both are
-whole processes over the same files, by turns, and the sums of both must be what was written. ccusage is installed into a folder
-of its own, which needs npm and a registry; without these nothing is measured.
+ccusage (a program in Rust, by npm) only prints sums, and reads everything each time; ours keeps them, by run and tool, too.
+Both are whole processes over the same files, by turns, and the sums of both must be what was written. ccusage is installed into
+a folder of its own, which needs npm and a registry; without these nothing is measured.
 """
 
 from __future__ import annotations

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pyjama_metrics.sessions import facts
 from pyjama_metrics.sessions.claude_skimming import Skimmer
-from pyjama_metrics.sessions.codex_rollouts import Rollout, matters
 from pyjama_metrics.sessions.facts import NOT_EXECUTED, Fact
 from pyjama_metrics.storage import json
 from pyjama_metrics.storage.grown_files import PIECE, GrownFile, Position
@@ -267,14 +265,32 @@ def _of(waiting: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
     return list(found.items()) if isinstance(found, dict) else []
 
 
-def reader_of(source: str, state: Any = None) -> _Lines | _Rollout:
+class Reader(Protocol):
+    """Reads the lines of one transcript, in their order."""
+
+    def begin_anew(self) -> None:
+        """What comes next is the first line."""
+
+    def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str, str | None, list[Fact]]]:
+        """What whole lines in some memory tell: (session, subagent, facts)."""
+        ...
+
+    def state(self) -> Any:
+        """What is needed to go on, as plain JSON."""
+
+
+def reader_of(source: str, state: Any = None) -> Reader:
     """Who reads the lines of a program's transcripts.
 
     Args:
         source: the program.
         state: what `state` of the reader answered after the lines before; None for none.
     """
-    return _Rollout(state) if source == "codex" else _Lines()
+    if source != "codex":
+        return _Lines()
+    from pyjama_metrics.sessions.codex_reading import Rollouts  # most have no use for its patterns
+
+    return Rollouts(state)
 
 
 class _Lines:
@@ -291,26 +307,3 @@ class _Lines:
 
     def state(self) -> None:
         return None
-
-
-class _Rollout:
-    """Rollouts of Codex."""
-
-    def __init__(self, state: Any) -> None:
-        self._rollout = Rollout(state)
-
-    def begin_anew(self) -> None:
-        self._rollout = Rollout()
-
-    def read(self, buffer: bytearray, begin: int, end: int) -> Iterator[tuple[str, str | None, list[Fact]]]:
-        rollout, told = self._rollout, list[Fact]()
-        while begin < end:
-            stop = buffer.index(b"\n", begin, end)
-            if matters(buffer, begin, stop):
-                with suppress(ValueError):  # half a line, which a program that was killed left behind
-                    told += rollout.facts_of(json.loads(bytes(memoryview(buffer)[begin:stop])))
-            begin = stop + 1
-        yield rollout.session, rollout.thread if rollout.parent else None, told
-
-    def state(self) -> Any:
-        return self._rollout.state()

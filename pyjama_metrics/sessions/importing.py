@@ -37,7 +37,7 @@ from pyjama_metrics.storage.owners import process_start
 from pyjama_metrics.storage.sessions import Letter, SessionsFile
 from pyjama_metrics.usages import COMPUTED
 
-AT_ONCE = 64 * 1024 * 1024
+AT_ONCE = 128 * 1024 * 1024
 """Bytes of transcripts after which what they told is kept: an import that is stopped goes on behind that."""
 TURN = 4 * 1024 * 1024 * 1024
 """Bytes of transcripts after which others have their turn: while an import reads, nobody follows the sessions that go on."""

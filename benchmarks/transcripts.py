@@ -1,14 +1,14 @@
-"""Reading transcripts of Claude Code: a gigabyte of them until their sums are known, beside ccusage on the same files.
+"""`pyjama-metrics claude import` of a gigabyte of transcripts, the first time and again with one megabyte new, beside ccusage.
 
-ccusage (a program in Rust, by npm) is installed into a folder of its own, which needs npm and a registry. Its sums, ours and
-what was written must be the same.
+ccusage (a program in Rust, by npm) only prints sums, and reads everything each time; ours keeps them, by run and tool, too.
+Both are whole processes over the same files, by turns, and the sums of both must be what was written. ccusage is installed into
+a folder of its own, which needs npm and a registry; without these nothing is measured.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -21,151 +21,126 @@ from interleave import ratio
 from rows import Row, Spread
 from sandbox import HERE, BenchmarkFailed, environment, folder
 
-from pyjama_metrics.sessions.claude_skimming import Skimmer
-from pyjama_metrics.sessions.facts import Call, Result, Usage
-from pyjama_metrics.sessions.transcript_places import Place, claude_transcripts
-from pyjama_metrics.storage.grown_files import PIECE, GrownFile
-from pyjama_metrics.storage.json import loads
-
 CCUSAGE = "20.0.24"
-"""The newest version whose program for this system the registry had; 20.0.26 came without one."""
-BYTES, BYTES_QUICK = 1_000_000_000, 30_000_000
-REACH = 1.0
-Usages = dict[str, tuple[int, ...]]
-
-
-def read(places: list[Place], *, skims: bool = True) -> tuple[Usages, int, int]:
-    """Read transcripts; the usage of each message, how many calls there were, and how many results."""
-    buffer, usages = bytearray(PIECE), Usages()
-    calls: set[str] = set()
-    results: set[str] = set()
-    for place in places:
-        skimmer = Skimmer(loads, skims=skims)
-        for memory, begin, end in GrownFile(place.path, None, buffer).pieces():
-            for told in skimmer.read(memory, begin, end):
-                for fact in told.facts:
-                    if type(fact) is Usage:
-                        before = usages.get(fact.message)
-                        if before is None or before[1] < fact.output:
-                            usages[fact.message] = fact[3:]
-                    elif type(fact) is Call:
-                        calls.add(fact.call)
-                    elif type(fact) is Result:
-                        results.add(fact.call)
-    return usages, len(calls), len(results)
-
-
-def read_by_processes(home: str, processes: int, *, skims: bool = True) -> dict[str, int]:
-    """Read all transcripts below a folder with so many processes; the sums, with every message counted once."""
-    shares: list[list[Place]] = [[] for _ in range(processes)]
-    loads_of = [0] * processes
-    for place in sorted(claude_transcripts([home]), key=lambda place: -place.size):
-        least = loads_of.index(min(loads_of))
-        shares[least].append(place)
-        loads_of[least] += place.size
-    pipes = [_read_apart(share, skims) for share in shares[1:]]
-    usages = read(shares[0], skims=skims)[0]
-    for pipe in pipes:
-        with os.fdopen(pipe, "rb") as file:
-            for name, usage in pickle.load(file).items():
-                usages[name] = max(usages.get(name, usage), usage, key=lambda tokens: tokens[1])
-        os.wait()
-    sums = [sum(column) for column in zip(*usages.values(), strict=True)]
-    return {"input": sums[0], "output": sums[1], "read": sums[2], "write": sums[3] + sums[4]}
-
-
-def _read_apart(share: list[Place], skims: bool) -> int:
-    """Read a share of the files in a process of its own; the end of a pipe through which its result comes."""
-    ours, theirs = os.pipe()
-    if os.fork():
-        os.close(theirs)
-        return ours
-    with os.fdopen(theirs, "wb") as file:
-        pickle.dump(read(share, skims=skims)[0], file, pickle.HIGHEST_PROTOCOL)
-    os._exit(0)
-
-
-def install_ccusage(home: Path) -> Path:
-    """Install ccusage into a folder; its command."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise BenchmarkFailed("ccusage cannot be installed: there is no npm on PATH.")
-    (home / "package.json").write_text('{"private": true}')
-    done = subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund", f"ccusage@{CCUSAGE}"], cwd=home, capture_output=True, text=True
-    )
-    command = home / "node_modules" / ".bin" / "ccusage"
-    if done.returncode or not command.exists():
-        raise BenchmarkFailed(f"npm could not install ccusage@{CCUSAGE}: {done.stderr.strip()[-500:]}")
-    return command
-
-
-def timed(command: list[str], env: dict[str, str]) -> tuple[float, dict[str, int]]:
-    """Seconds of a whole process, and the sums that it printed."""
-    begin = perf_counter()
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    seconds = perf_counter() - begin
-    printed = json.loads(done.stdout)
-    if "totals" in printed:
-        names = {"input": "inputTokens", "output": "outputTokens", "read": "cacheReadTokens", "write": "cacheCreationTokens"}
-        printed = {kind: printed["totals"][name] for kind, name in names.items()}
-    return seconds, printed
+"""The newest version whose program for Linux was in the registry when this was written: 20.0.26 came without one."""
+BYTES, BYTES_QUICK, BYTES_NEW = 1_000_000_000, 30_000_000, 1_000_000
+REACH_FIRST, REACH_AGAIN = 1.0, 0.1
+KINDS = {
+    "input": ("inputTokens", ("input-tokens",)),
+    "output": ("outputTokens", ("output-tokens",)),
+    "read": ("cacheReadTokens", ("cache-read-tokens",)),
+    "write": ("cacheCreationTokens", ("cache-write-tokens", "cache-write-1h-tokens")),
+}
+"""Kind of tokens in a corpus to its names there and here."""
 
 
 def measure(quick: bool) -> list[Row]:
-    """Answer the rows."""
-    with folder("corpus") as home, folder("ccusage") as place:
-        sums = Corpus(home, BYTES_QUICK if quick else BYTES).write()
-        ccusage = install_ccusage(place)
-        return _rows(home, place, ccusage, sums, 2 if quick else 7)
+    """Answer the rows; none where there is no ccusage to measure beside."""
+    with folder("ccusage") as place:
+        try:
+            command = install_ccusage(place)
+        except FileNotFoundError as missing:
+            print(f"transcripts: not measured, because {missing}.", file=sys.stderr)
+            return []
+        with folder("corpus") as home:
+            sums = Corpus(home, BYTES_QUICK if quick else BYTES).write()
+            return _rows(Turns(home, place, command, sums), 1 if quick else 5)
 
 
-def _rows(home: Path, place: Path, ccusage: Path, sums: Sums, turns: int) -> list[Row]:
-    env = environment(home) | {"CLAUDE_CONFIG_DIR": str(home), "HOME": str(place)}
-    ours = [sys.executable, str(HERE / "transcripts.py"), "--read", str(home)]
-    commands = {
-        "two": [*ours, "2"],
-        "ccusage": [str(ccusage), "daily", "--json", "--offline"],
-        "one": [*ours, "1"],
-        "parsed": [*ours, "2", "--parse"],
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    truth = {kind: sums.tokens[kind] for kind in ("input", "output", "read", "write")}
-    for turn in range(turns + 1):
-        for name in list(commands) if turn % 2 else reversed(commands):
-            took, counted = timed(commands[name], env)
-            if counted != truth:
-                raise BenchmarkFailed(f"{name} counted {counted}; {truth} was written.")
-            seconds[name] += [took] * (turn > 0)  # the first turn brings the files into memory
-    value = ratio(seconds["two"], seconds["ccusage"])
-    size = f"{sums.bytes / 1e9:.2f} GB of transcripts in {sums.files:,} files"
+def install_ccusage(place: Path) -> list[str]:
+    """Install ccusage into a folder; its command. Raises FileNotFoundError where that cannot be done here."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        raise FileNotFoundError("there is no npm and node on PATH to install ccusage with")
+    (place / "package.json").write_text('{"private": true}')
+    done = subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", f"ccusage@{CCUSAGE}"], cwd=place, capture_output=True, text=True
+    )
+    command = place / "node_modules" / ".bin" / "ccusage"
+    if done.returncode or not command.exists():
+        raise FileNotFoundError(f"npm could not install ccusage@{CCUSAGE}: {done.stderr.strip()[-300:]}")
+    return [str(command), "daily", "--json", "--offline"]
+
+
+class Turns:
+    """Processes over the same transcripts, which grow."""
+
+    def __init__(self, home: Path, place: Path, ccusage: list[str], sums: Sums) -> None:
+        self.home, self._place, self._ccusage = home, place, ccusage
+        self.bytes, self.files = sums.bytes, sums.files
+        self._truth = {kind: sums.tokens[kind] for kind in KINDS}
+        self._grown = 0
+
+    def grow(self) -> None:
+        """Put a megabyte of new sessions beside the others."""
+        self._grown += 1
+        with folder("new") as new:
+            sums = Corpus(new, BYTES_NEW, seed=1_000 + self._grown).write()
+            shutil.copytree(new / "projects", self.home / "projects", dirs_exist_ok=True)
+        self._truth = {kind: tokens + sums.tokens[kind] for kind, tokens in self._truth.items()}
+
+    def ccusage(self) -> float:
+        """Seconds of ccusage."""
+        seconds, printed = self._timed(self._ccusage, {})
+        totals = json.loads(printed)["totals"]
+        self._check("ccusage", {kind: totals[theirs] for kind, (theirs, _) in KINDS.items()})
+        return seconds
+
+    def ours(self, hub: Path) -> float:
+        """Seconds of an import into a hub."""
+        ours = [sys.executable, "-m", "pyjama_metrics"]
+        changes = {"PYJAMA_HOME": str(hub)}
+        seconds, _ = self._timed([*ours, "claude", "import", "--json"], changes)
+        tokens = json.loads(self._timed([*ours, "show", "--json"], changes)[1])["metrics"]["tokens"]
+        self._check("the import", {kind: sum(tokens[name] for name in names) for kind, (_, names) in KINDS.items()})
+        return seconds
+
+    def _timed(self, command: list[str], changes: dict[str, str]) -> tuple[float, str]:
+        env = environment(self._place) | {"CLAUDE_CONFIG_DIR": str(self.home), "HOME": str(self._place)}
+        env |= {"PYTHONPATH": str(HERE.parent)} | changes
+        begin = perf_counter()
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        seconds = perf_counter() - begin
+        if done.returncode:
+            raise BenchmarkFailed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-500:]}")
+        return seconds, done.stdout
+
+    def _check(self, who: str, counted: dict[str, int]) -> None:
+        if counted != self._truth:
+            raise BenchmarkFailed(f"{who} counted {counted}; {self._truth} was written.")
+
+
+def _rows(turns: Turns, rounds: int) -> list[Row]:
+    first: dict[str, list[float]] = {"ours": [], "ccusage": []}
+    again: dict[str, list[float]] = {"ours": [], "ccusage": []}
+    for number in range(rounds + 1):  # the first round brings the files into memory, and makes compiled files
+        with folder("import") as hub:
+            for seconds in (first, again):
+                names = ("ours", "ccusage") if number % 2 else ("ccusage", "ours")
+                for name in names:
+                    took = turns.ours(hub / "hub") if name == "ours" else turns.ccusage()
+                    seconds[name] += [took] * (number > 0)
+                turns.grow()
+    size = f"{turns.bytes / 1e9:.2f} GB of transcripts in {turns.files:,} files"
     return [
-        _row(f"{size}, read by two processes", seconds["two"], seconds["ccusage"], value, REACH),
-        _row("the same by one process", seconds["one"], seconds["ccusage"], ratio(seconds["one"], seconds["ccusage"])),
-        _row(
-            "the same by two, every line parsed",
-            seconds["parsed"],
-            seconds["ccusage"],
-            ratio(seconds["parsed"], seconds["ccusage"]),
-        ),
+        _row(f"`claude import`, {size}", first, REACH_FIRST),
+        _row(f"the same again, {BYTES_NEW / 1e6:g} MB new", again, REACH_AGAIN),
     ]
 
 
-def _row(what: str, ours: list[float], theirs: list[float], value: float, reach: float | None = None) -> Row:
+def _row(what: str, seconds: dict[str, list[float]], reach: float) -> Row:
+    value = ratio(seconds["ours"], seconds["ccusage"])
     return Row(
         what=what,
-        ours=Spread.of(ours, "s"),
+        ours=Spread.of(seconds["ours"], "s"),
         beside=f"ccusage {CCUSAGE} daily --json --offline",
-        rival=Spread.of(theirs, "s"),
-        measured=f"{value:.2f}×",
+        rival=Spread.of(seconds["ccusage"], "s"),
+        measured=f"{value:.2f}× on {len(os.sched_getaffinity(0))} processors",
         value=value,
-        reach="-" if reach is None else f"≤ {reach}×",
-        reached=None if reach is None else value <= reach,
+        reach=f"≤ {reach}×",
+        reached=value <= reach,
     )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--read"]:
-        print(json.dumps(read_by_processes(sys.argv[2], int(sys.argv[3]), skims="--parse" not in sys.argv)))
-        sys.exit(0)
     sys.exit(main("transcripts", __doc__))

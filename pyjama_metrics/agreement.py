@@ -15,6 +15,7 @@ from pyjama_metrics import ledger_rows
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.ledger import rows_of
 from pyjama_metrics.ledger_rows import COLUMNS, OTHER_MODELS
+from pyjama_metrics.retention import MAX_QUARTERS_MS
 from pyjama_metrics.state import State
 from pyjama_metrics.state_fields import count, tables
 from pyjama_metrics.storage.history.cross_sums import CrossSums, Sums, cross_sums
@@ -189,7 +190,8 @@ def _between(state: State, past: CrossSums) -> Iterator[Comparison]:
 
 def _quarters(state: State, past: CrossSums, since: int, *, with_calls: bool) -> Comparison:
     live = {int(key): each for key, each in tables(state["roll-ups"], "quarters")}
-    first = min(live, default=0)
+    # Where there are none, what the history has is older than what the figures keep apart, unless it is of the last two days.
+    first = min(live, default=state["updated"] - MAX_QUARTERS_MS)
 
     def is_whole(begin: int) -> bool:
         return begin >= max(since, first)

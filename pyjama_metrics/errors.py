@@ -6,6 +6,7 @@
     ├── SnapshotUnwritable   metrics.json could not be replaced
     ├── HistoryUnusable      history.db could not be written, or cleared
     ├── SessionsUnusable     sessions.db could not be read or written
+    ├── ImportRefused        what was imported before is not known any more
     ├── LockTimeout          another process kept the fold lock for too long
     └── RecordingFailed      an event could not be recorded (raised in strict mode only)
 
@@ -87,6 +88,21 @@ class SessionsUnusable(HubError):
         return (
             f"The memory of sessions {self.path} cannot be used: {self.reason}. Sessions of Claude Code and Codex are not "
             "counted until that is mended; their journals and transcripts keep what they told, and it is caught up with then."
+        )
+
+
+class ImportRefused(HubError):
+    """The past cannot be imported; nothing was changed."""
+
+    def __init__(self, path: str, mark: str) -> None:
+        self.path, self.mark = path, mark
+        super().__init__(path, mark)
+
+    def __str__(self) -> str:
+        return (
+            f"The past was imported before, and what of it is not known any more: {self.path} was removed, or damaged and set "
+            "aside. To import it again would count it twice. Put the file back; or count everything anew: 'pyjama-metrics clear "
+            f"--history', remove {self.mark}, and import again."
         )
 
 

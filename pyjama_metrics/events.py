@@ -57,8 +57,8 @@ def text_of(value: object, limit: int = MAX_NAME) -> str:
     >>> text_of("write-file"), text_of(7), text_of(None)
     ('write-file', '7', '(unnamed)')
     """
-    if type(value) is str and 0 < len(value) <= limit and value.isascii():
-        return value  # nearly all of them
+    if type(value) is str and value.isascii() and 0 < len(value) <= limit:
+        return value  # as nearly all are
     try:
         if isinstance(value, str):
             text = str.__str__(value)

@@ -7,8 +7,10 @@ row is exactly the sum of their costs.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pyjama_metrics.state_fields import LARGEST, counts_of
@@ -58,7 +60,12 @@ class RowKey(NamedTuple):
     @property
     def text(self) -> str:
         """The key as it is in the state."""
-        return "|".join([str(self.day), str(self.band), *map(_escaped, self[2:])])
+        return _text_of(self)
+
+
+@lru_cache(4096)
+def _text_of(key: RowKey) -> str:
+    return "|".join([str(key.day), str(key.band), *map(_escaped, key[2:])])
 
 
 def parsed(key: str) -> RowKey | None:
@@ -78,7 +85,9 @@ def add(ledger: Ledger, key: RowKey, amounts: Sequence[int]) -> None:
     least = -LARGEST if key.is_correction else 0
     # Of an agent that left the file and came back the row may not have what is taken away. What is more than all that JSON's
     # readers count exactly is no count of tokens, and must not make the file one that nobody reads.
-    row[:] = [min(LARGEST, max(least, before + amount)) for before, amount in zip(row, amounts, strict=True)]
+    row[:] = map(operator.add, row, amounts)
+    if min(row) < least or max(row) > LARGEST:
+        row[:] = [min(LARGEST, max(least, amount)) for amount in row]
     if not any(row):
         del ledger[text]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from pyjama_metrics.cli import import_sessions
 from pyjama_metrics.cli.help_text import HelpFormatter
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Show every Claude Code session of this machine as an agent. install puts hooks into Claude Code's settings and changes nothing
 else in them; uninstall takes them out again, and where nobody else has changed the file, it is then what it was, byte for byte.
+import counts the sessions of the past, from the transcripts that Claude Code keeps.
 """
 
 EXAMPLES = """\
@@ -24,6 +26,8 @@ examples:
   pyjama-metrics claude install --statusline
   pyjama-metrics claude status
   pyjama-metrics claude uninstall
+  pyjama-metrics claude import
+  pyjama-metrics claude import --since 7d --project web-shop
 """
 
 _PROGRAM = "Claude Code"
@@ -41,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     install = action("install", "put hooks into Claude Code's settings")
     status = action("status", "say what is installed, and whether it works")
     uninstall = action("uninstall", "take them out again")
+    past = action("import", "count the sessions of the past; again, only what is new")
     statusline = action("statusline", "be Claude Code's status line: for its settings, not for people")
     for each in (install, status, uninstall):
         each.add_argument(
@@ -57,11 +62,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for each in (install, status):
         each.add_argument("--claude-version", metavar="V", help="for this version, instead of asking 'claude --version'")
     install.add_argument("--statusline", action="store_true", help="be its status line, too; yours goes on and is shown")
+    import_sessions.configure(past)
     statusline.add_argument("--then", metavar="COMMAND", help="the status line command whose line is shown instead of ours")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for."""
+    if arguments.action == "import":
+        return import_sessions.run(arguments, "claude-code")
     if arguments.action == "statusline":
         from pyjama_metrics.integrations import statusline
         from pyjama_metrics.storage import config

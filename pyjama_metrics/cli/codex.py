@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from pyjama_metrics.cli import import_sessions
 from pyjama_metrics.cli.help_text import HelpFormatter
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Show every Codex session of this machine as an agent. install puts hooks into Codex's hooks.json, and a line into its config.toml
 where no other program is told when a turn ends; uninstall takes both out again, and files that nobody else has changed are then
-what they were, byte for byte.
+what they were, byte for byte. import counts the sessions of the past, from the rollouts that Codex keeps.
 """
 
 EXAMPLES = """\
@@ -23,6 +24,7 @@ examples:
   pyjama-metrics codex install
   pyjama-metrics codex status
   pyjama-metrics codex uninstall
+  pyjama-metrics codex import
 """
 
 _PROGRAM = "Codex"
@@ -38,8 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("install", "put hooks into Codex's files"),
         ("status", "say what is installed, and whether it works"),
         ("uninstall", "take them out again"),
+        ("import", "count the sessions of the past; again, only what is new"),
     ):
         action = commands.add_parser(name, help=summary, description=summary, formatter_class=HelpFormatter, allow_abbrev=False)
+        if name == "import":
+            import_sessions.configure(action)
+            continue
         action.add_argument("--json", action="store_true", help="print JSON instead")
         if name != "status":
             action.add_argument("--dry-run", action="store_true", help="change nothing, and show what would change")
@@ -49,6 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for."""
+    if arguments.action == "import":
+        return import_sessions.run(arguments, "codex")
     if arguments.action == "install":
         return _install(arguments)
     return _uninstall(arguments) if arguments.action == "uninstall" else _status(arguments)

@@ -51,6 +51,16 @@ def span_of(since: str, until: str | None, arguments: argparse.Namespace, now_ms
     return Span(begin, end, zone, week_begins, arguments.agent, arguments.project)
 
 
+def beginning(since: str, zone: tzinfo | None = None) -> int:
+    """The moment with which a span begins, in milliseconds since the epoch.
+
+    Leaves with code 2 and a sentence where the text names none.
+    """
+    from pyjama_metrics.time_steps import day_of
+
+    return _told(since, day_of(now(), zone), zone, is_end=False)
+
+
 def _told(text: str, today: date, zone: tzinfo | None, *, is_end: bool) -> int:
     try:
         time_ms = _moment(text, today, zone, is_end=is_end)

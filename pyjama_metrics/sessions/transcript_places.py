@@ -20,6 +20,10 @@ _DEPTH = 8
 _META_BYTES = 1024 * 1024
 
 
+Troubles = list[tuple[str, str]]
+"""What cannot be read: (path, reason)."""
+
+
 class Place(NamedTuple):
     """One file of a session."""
 
@@ -47,34 +51,60 @@ class Meta(NamedTuple):
     depth: int
 
 
-def claude_folders(environment: Mapping[str, str]) -> list[str]:
-    """The folders in which Claude Code keeps its files: those of ``CLAUDE_CONFIG_DIR`` (several with commas), else the usual two.
-
-    Only those that are there, each once, also where one is a symbolic link to another.
-    """
+def claude_candidates(environment: Mapping[str, str]) -> list[str]:
+    """The folders in which Claude Code may keep its files: those of ``CLAUDE_CONFIG_DIR`` (with commas), else the usual two."""
     told = [part.strip() for part in environment.get("CLAUDE_CONFIG_DIR", "").split(",")]
     home = environment.get("HOME") or os.path.expanduser("~")
     usual = [
         os.path.join(home, ".claude"),
         os.path.join(environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "claude"),
     ]
-    return _there([_expanded(part, home) for part in told if part] or usual, "projects")
+    return [_expanded(part, home) for part in told if part] or usual
+
+
+def claude_folders(environment: Mapping[str, str]) -> list[str]:
+    """Those of `claude_candidates` that are there, each once, also where one is a symbolic link to another."""
+    return _there(claude_candidates(environment), "projects")
+
+
+def codex_candidates(environment: Mapping[str, str]) -> list[str]:
+    """The folder in which Codex may keep its files."""
+    home = environment.get("HOME") or os.path.expanduser("~")
+    return [_expanded(environment.get("CODEX_HOME", "").strip() or os.path.join(home, ".codex"), home)]
 
 
 def codex_folders(environment: Mapping[str, str]) -> list[str]:
     """The folder in which Codex keeps its files, where it is there."""
-    home = environment.get("HOME") or os.path.expanduser("~")
-    return _there([_expanded(environment.get("CODEX_HOME", "").strip() or os.path.join(home, ".codex"), home)], "")
+    return _there(codex_candidates(environment), "")
 
 
-def claude_transcripts(folders: list[str]) -> list[Place]:
-    """All transcripts below Claude Code's folders, those that were written to last at the end."""
-    return _sorted(place for folder in folders for place in _claude_files(folder))
+def claude_transcripts(folders: list[str], troubles: Troubles | None = None) -> list[Place]:
+    """All transcripts below Claude Code's folders, those that were written to last at the end.
+
+    Args:
+        folders: as `claude_folders` answers them.
+        troubles: gets the folders that cannot be listed.
+    """
+    return _sorted(place for folder in folders for place in _claude_files(folder, troubles))
 
 
-def codex_rollouts(folders: list[str]) -> list[Place]:
-    """All rollouts below Codex' folder, archived ones too, those that were written to last at the end."""
-    return _sorted(place for folder in folders for place in _codex_files(folder))
+def codex_rollouts(folders: list[str], troubles: Troubles | None = None) -> list[Place]:
+    """All rollouts below Codex' folder, archived ones too, those that were written to last at the end.
+
+    Args:
+        folders: as `codex_folders` answers them.
+        troubles: gets the folders that cannot be listed.
+    """
+    return _sorted(place for folder in folders for place in _codex_files(folder, troubles))
+
+
+def written_since(places: list[Place], since_ns: int) -> list[Place]:
+    """The files of those sessions of which any was written to since a time (nanoseconds since the epoch).
+
+    Whole sessions, because what a program has counted for a session is compared with all of its files.
+    """
+    sessions = {(place.source, place.session) for place in places if place.modified_ns >= since_ns} - {("claude-code", "")}
+    return [place for place in places if place.modified_ns >= since_ns or (place.source, place.session) in sessions]
 
 
 def meta_of(path: str) -> Meta | None:
@@ -110,9 +140,9 @@ def _sorted(places: Iterator[Place]) -> list[Place]:
     return sorted(places, key=lambda place: (place.modified_ns, place.path))
 
 
-def _claude_files(folder: str) -> Iterator[Place]:
+def _claude_files(folder: str, troubles: Troubles | None) -> Iterator[Place]:
     projects = os.path.join(folder, "projects")
-    for path, status in _lines_below(projects):
+    for path, status in _lines_below(projects, troubles):
         *above, name = path[len(projects) :].strip(os.sep).removesuffix(".jsonl").split(os.sep)
         agent = _AGENT.fullmatch(name)
         if agent is None:
@@ -126,19 +156,23 @@ def _claude_files(folder: str) -> Iterator[Place]:
             yield Place(path, "claude-code", session, owner, folder, status.st_mtime_ns, status.st_size)
 
 
-def _codex_files(folder: str) -> Iterator[Place]:
+def _codex_files(folder: str, troubles: Troubles | None) -> Iterator[Place]:
     for below in ("sessions", "archived_sessions"):
-        for path, status in _lines_below(os.path.join(folder, below)):
+        for path, status in _lines_below(os.path.join(folder, below), troubles):
             if name := _ROLLOUT.fullmatch(os.path.basename(path)):
                 yield Place(path, "codex", name[1], None, folder, status.st_mtime_ns, status.st_size)
 
 
-def _lines_below(folder: str, depth: int = _DEPTH) -> Iterator[tuple[str, os.stat_result]]:
+def _lines_below(folder: str, troubles: Troubles | None, depth: int = _DEPTH) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the regular files below a folder whose names end in ``.jsonl``. What cannot be listed is passed over."""
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        if troubles is not None:
+            troubles.append((folder, error.strerror or str(error)))
         return
     for entry in listed:
         try:
@@ -147,6 +181,6 @@ def _lines_below(folder: str, depth: int = _DEPTH) -> Iterator[tuple[str, os.sta
                 if stat.S_ISREG(status.st_mode):
                     yield entry.path, status
             elif depth > 0 and entry.is_dir():
-                yield from _lines_below(entry.path, depth - 1)
+                yield from _lines_below(entry.path, troubles, depth - 1)
         except OSError:
             continue  # gone since it was listed, or a link to nowhere

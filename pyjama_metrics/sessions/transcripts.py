@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyjama_metrics.sessions.digests import reader_of
+from pyjama_metrics.sessions.digests import Kept, reader_of
 from pyjama_metrics.sessions.facts import Fact
 from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.storage.grown_files import PIECE, GrownFile, Position
@@ -81,9 +81,9 @@ class Transcripts:
         if seen is None or (self._looked.get(path) == seen and kept is not None):
             self._looked[path] = seen
             return None
-        position, state = (kept[0], kept[1]) if isinstance(kept, list) and len(kept) == 2 else (None, None)
-        reading = GrownFile(path, Position.of(position), self._buffer)
-        reader = reader_of(source, state)
+        before = Kept.of(kept)
+        reading = GrownFile(path, Position.of(before.position), self._buffer)
+        reader = reader_of(source, before.state)
         facts: list[tuple[str | None, Fact]] = []
         size, is_all = 0, True
         try:
@@ -93,6 +93,8 @@ class Transcripts:
                     break
                 if reading.began_anew and not size:
                     reader.begin_anew()
+                elif not size:
+                    facts += before.facts()  # an import has read the beginning
                 facts += ((agent, fact) for _, agent, told in reader.read(buffer, begin, end) for fact in told)
                 size += end - begin
         except OSError:

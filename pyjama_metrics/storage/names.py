@@ -77,3 +77,8 @@ def folder_lock_path(folder: str) -> str:
 def sessions_lock_path(folder: str) -> str:
     """The file whose lock is held by whoever follows sessions, or imports them."""
     return os.path.join(folder, SESSIONS_LOCK)
+
+
+def imported_path(folder: str) -> str:
+    """The empty file that is there when the past was imported: the memory of what was may be lost, and not unnoticed."""
+    return os.path.join(folder, "sessions.imported")

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyjama_metrics.errors import SessionsUnusable
@@ -111,15 +113,23 @@ class SessionsFile:
             raise SessionsUnusable(self.path, error.strerror or str(error)) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._database is not None:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            self._database.close()
-            self._database = None
-        for cache in (self._told, self._news, self._spent, self._spent_news, self._copies, self._owners):
-            cache.clear()
-        self._knows_all = False
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it. Raises SessionsUnusable in place of what SQLite raised meanwhile."""
+        import sqlite3
+
+        try:
+            if self._database is not None:
+                with suppress(sqlite3.Error):  # what is not committed is gone with the connection
+                    if self._database.in_transaction:
+                        self._database.execute("ROLLBACK")
+                self._database.close()
+                self._database = None
+        finally:
+            for cache in (self._told, self._news, self._spent, self._spent_news, self._copies, self._owners):
+                cache.clear()
+            self._knows_all = False
+        if isinstance(error, sqlite3.Error):
+            raise SessionsUnusable(self.path, str(error)) from error
 
     def _opened(self) -> sqlite3.Connection:
         import sqlite3
@@ -183,6 +193,25 @@ class SessionsFile:
             self._news.add(f"p{message}")
         return before
 
+    def first_told(self, kind: str, ids: Sequence[str]) -> Sequence[int]:
+        """Which of some things, named by their places in a list, were not told yet. From now on they are.
+
+        Args:
+            kind: a letter for what they are: c for the outcomes of calls, p for prompts, f for failures, k for compactions.
+            ids: their ids.
+        """
+        told = [f"{kind}{each}" for each in ids]
+        names = set(told)
+        if self._knows_all and len(names) == len(told) and self._told.isdisjoint(names) and self._news.isdisjoint(names):
+            self._news |= names
+            return range(len(told))
+        first = []
+        for place, name in enumerate(told):
+            if not self._is_told(name):
+                self._news.add(name)
+                first.append(place)
+        return first
+
     def _is_told(self, name: str) -> bool:
         if name in self._news or name in self._told:
             return True
@@ -204,6 +233,10 @@ class SessionsFile:
         ).fetchone()
         found = self._spent[message] = None if row is None else _spent(row)
         return found
+
+    def knows_none_of(self, messages: Iterable[str]) -> bool:
+        """Whether surely nothing was told of some answers of models; without asking the database."""
+        return self._knows_all and self._spent.keys().isdisjoint(messages)
 
     def spend(self, message: str, spent: Spent) -> None:
         """That is told of it now."""
@@ -231,6 +264,11 @@ class SessionsFile:
         told = tuple(map(max, before or (0,) * 5, excess))
         self._db.execute("INSERT OR REPLACE INTO excess VALUES (?,?,?,?,?,?,?)", (session, model, *told))
         return tuple(now - then for now, then in zip(told, before or (0,) * 5, strict=True))
+
+    def has_unlisted(self, session: str, model: str) -> bool:
+        """Whether `unlisted` answered something of that session and that model before."""
+        found = self._db.execute(f"SELECT {_TOKENS} FROM excess WHERE session = ? AND model = ?", (session, model)).fetchone()
+        return found is not None and any(found)
 
     # -- sessions, files, journals ---------------------------------------------------------------------------------
 
@@ -300,6 +338,14 @@ class SessionsFile:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next', ?)", (first + count,))
         return first
 
+    def is_marked(self, key: str) -> bool:
+        """Whether `mark` was called for this file."""
+        return self._db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
+
+    def mark(self, key: str) -> None:
+        """Remember something of this file."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (key,))
+
     def post(self, letters: Iterable[Letter]) -> None:
         """Put lines into the outbox."""
         self._db.executemany("INSERT INTO outbox VALUES (?,?,?,?,?)", letters)
@@ -340,9 +386,10 @@ class SessionsFile:
         self._db.executemany("INSERT OR IGNORE INTO told VALUES (?)", [(name,) for name in sorted(self._news)])
         self._told |= self._news
         self._news.clear()
+        owner = self._owner
         rows = [
-            (message, self._owner(spent.session, spent.agent, spent.run, spent.model), spent.time_ms, *spent.tokens)
-            for message, spent in sorted(self._spent_news.items())
+            (message, owner(session, agent, run, model), time_ms, *tokens)
+            for message, (session, agent, run, time_ms, model, tokens) in sorted(self._spent_news.items())
         ]
         self._db.executemany("INSERT OR REPLACE INTO spent VALUES (?,?,?,?,?,?,?,?)", rows)
         self._spent_news.clear()

@@ -42,6 +42,12 @@ def _totals_of(begin: int, agent: int) -> tuple[tuple[int, int], ...]:
     return (quarter, agent), (quarter, ALL), (begin - begin % HOUR_MS, ALL_BY_HOUR)
 
 
+def _bounded(sums: list[int]) -> list[int]:
+    if min(sums) >= -LARGEST and max(sums) <= LARGEST:
+        return sums
+    return [max(-LARGEST, min(LARGEST, amount)) for amount in sums]
+
+
 class Cell:
     """Executions of one slice of time."""
 
@@ -193,8 +199,7 @@ class Usages:
         """Keep what a correction added, by model, with its reason."""
         for model in dict.fromkeys(row.model for row in rows):
             amounts = total_of([row for row in rows if row.model == model]).values()
-            bounded = [max(-LARGEST, min(LARGEST, amount)) for amount in amounts]
-            self._corrections.append((time, run.number, self._names.number(model), reason, *bounded))
+            self._corrections.append((time, run.number, self._names.number(model), reason, *_bounded(list(amounts))))
 
     def save(self) -> None:
         """Write what was added. Makes runs and names, so these are saved after it."""
@@ -216,7 +221,7 @@ class Usages:
         marks = ",".join("?" * (len(key) + 8))
         self._connection.executemany(
             f"INSERT INTO {table} ({', '.join(key)}, {SUMS}) VALUES ({marks}) ON CONFLICT {_ADD_SUMS}",
-            [(*at, *(max(-LARGEST, min(LARGEST, amount)) for amount in sums)) for at, sums in rows.items()],
+            [(*at, *_bounded(sums)) for at, sums in rows.items()],
         )
         emptied = [at for at, sums in rows.items() if sums[0] < 0]
         if emptied:

@@ -7,8 +7,8 @@ means is for whoever reads it. What has another type than it should is left out,
 from __future__ import annotations
 
 from pyjama_metrics.events import MAX_COUNT, MAX_DURATION_MS, MAX_LABEL, MAX_NAME, MAX_TEXT, MAX_TIME_MS, MAX_WORD, text_of
-from pyjama_metrics.integrations.errors_told import class_of
 from pyjama_metrics.integrations.json_members import Members
+from pyjama_metrics.tool_errors import error_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _after_tool(payload: Members) -> Fields:
 
 def _after_failure(payload: Members) -> Fields:
     interrupted = payload.values.get("is_interrupt") is True
-    error = class_of(payload.values.get("error"), interrupted=interrupted)
+    error = error_class(payload.values.get("error"), interrupted=interrupted)
     return _after_tool(payload) | {"error": error, "interrupted": _if(interrupted)}
 
 

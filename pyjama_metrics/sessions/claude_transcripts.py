@@ -28,7 +28,8 @@ from pyjama_metrics.sessions.facts import (
     Usage,
 )
 from pyjama_metrics.sessions.foreign_values import cost, count, duration, fields, items, reason, time_ms, word
-from pyjama_metrics.sessions.tool_errors import error_class, was_refused
+from pyjama_metrics.sessions.refusals import was_refused
+from pyjama_metrics.tool_errors import error_class
 
 SYNTHETIC = "<synthetic>"
 """The model of answers that no model gave: the text of an error, or what a resumed session is filled up with."""

@@ -31,7 +31,7 @@ from pyjama_metrics.sessions.facts import (
     Usage,
 )
 from pyjama_metrics.sessions.foreign_values import count, duration, fields, items, number, reason, time_ms, word
-from pyjama_metrics.sessions.tool_errors import error_class
+from pyjama_metrics.tool_errors import error_class
 
 _PAUSE_MS = 500
 """A copied history is written in one go; whatever is written that long after the line before it was not copied with it."""

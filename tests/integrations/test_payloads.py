@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pyjama_metrics.integrations.errors_told import class_of
 from pyjama_metrics.integrations.json_members import Members
 from pyjama_metrics.integrations.payloads import told
+from pyjama_metrics.tool_errors import error_class
 
 SESSION = {"session_id": "s-1", "hook_event_name": "Stop"}
 
@@ -233,4 +233,4 @@ def test_content_is_kept_only_where_it_is_asked_for() -> None:
 )
 def test_the_class_of_an_error(error: object, expected: str) -> None:
     """One of seven, and never a word of the text."""
-    assert class_of(error) == expected
+    assert error_class(error) == expected

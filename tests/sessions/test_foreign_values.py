@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyjama_metrics.sessions.foreign_values import cost, duration, reason, time_ms, word
-from pyjama_metrics.sessions.tool_errors import error_class, was_refused
+from pyjama_metrics.sessions.refusals import was_refused
+from pyjama_metrics.tool_errors import error_class
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)), st.integers(-23, 23))

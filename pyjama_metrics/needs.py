@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pyjama_metrics.sessions.machine import NEXT_PROMPT
+from pyjama_metrics.sessions.known import NEXT_PROMPT
 from pyjama_metrics.state_fields import Table, positive, table_of, tables, text
 from pyjama_metrics.statuses import OPEN
 from pyjama_metrics.views import NeedView

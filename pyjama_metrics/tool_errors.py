@@ -1,4 +1,4 @@
-"""What went wrong with a tool call, as one of a few words: worked out from a text that is then forgotten, as it may hold anything.
+"""What went wrong with a tool call, as one of a few words: worked out from a text that is then forgotten.
 
 A hook asks as well, in a process that lives for milliseconds: no regular expressions.
 """

@@ -19,7 +19,9 @@ from pyjama_metrics.errors import FolderUnusable, HubError, LockTimeout, Session
 from pyjama_metrics.events import MAX_TIME_MS, TOKENS
 from pyjama_metrics.sessions import projects
 from pyjama_metrics.sessions.facts import Compacted, Fact, Totals
-from pyjama_metrics.sessions.machine import Out, Session, Spent
+from pyjama_metrics.sessions.known import Spent
+from pyjama_metrics.sessions.machine import Session
+from pyjama_metrics.sessions.session_state import Out
 from pyjama_metrics.sessions.transcripts import Transcripts
 from pyjama_metrics.storage import names, segments
 from pyjama_metrics.storage.lock import FoldLock

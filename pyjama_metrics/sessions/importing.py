@@ -27,7 +27,7 @@ from pyjama_metrics.pricing import band_of
 from pyjama_metrics.sessions import projects
 from pyjama_metrics.sessions.digests import Digest, Kept, Told, Used, digest
 from pyjama_metrics.sessions.facts import ERROR, OK
-from pyjama_metrics.sessions.machine import UNLISTED, Spent
+from pyjama_metrics.sessions.known import UNLISTED, Spent
 from pyjama_metrics.sessions.reading_apart import processors, results
 from pyjama_metrics.sessions.transcript_places import Place, meta_of
 from pyjama_metrics.storage import files, json, names, segments

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyjama_metrics.errors import SessionsUnusable
-from pyjama_metrics.sessions.machine import Session, Spent
+from pyjama_metrics.sessions.known import Spent
+from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.storage import files, json, names
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Letter(NamedTuple):
 class SessionsFile:
     """The file, open for one turn of whoever follows the sessions: use it as a context manager, and `commit` in the end.
 
-    It is what `pyjama_metrics.sessions.machine.Known` asks for. What is changed and not committed is forgotten.
+    It is what `pyjama_metrics.sessions.known.Known` asks for. What is changed and not committed is forgotten.
     """
 
     def __init__(self, folder: str, *, fsync: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pyjama_metrics import about_sessions
 from pyjama_metrics.hub import Hub
-from pyjama_metrics.sessions.machine import NEXT_PROMPT
+from pyjama_metrics.sessions.known import NEXT_PROMPT
 from tests.dashboard.looking import open_page, row, see
 from tests.dashboard.serving import Served, serving
 from tests.dashboard.test_accessibility import violations

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pyjama_metrics.fold import fold
-from pyjama_metrics.sessions.machine import Out, Session, Spent
+from pyjama_metrics.sessions.known import Spent
+from pyjama_metrics.sessions.machine import Session
+from pyjama_metrics.sessions.session_state import Out
 from pyjama_metrics.state import State, new_state
 
 WRITER = "claude-code-s1-77-1f"

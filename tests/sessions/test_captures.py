@@ -17,7 +17,7 @@ from pyjama_metrics.agreement import compare
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.integrations.json_members import Members
 from pyjama_metrics.integrations.payloads import told
-from pyjama_metrics.sessions.machine import UNLISTED
+from pyjama_metrics.sessions.known import UNLISTED
 from pyjama_metrics.state import State
 from pyjama_metrics.storage.session import SessionJournal
 from tests.integrations.programs import CAPTURES, Program, program, somebody_folds

@@ -136,6 +136,7 @@ class Follower:
         turn.settle({segment.writer for segment in listed})
         letters = turn.letters(segments.newest(listed))
         self._file.post(letters)
+        self._file.let_go()
         self._file.commit()
         send(self._file, self._folder, letters)
         self._look_at = turn.look_at

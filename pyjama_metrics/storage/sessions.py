@@ -25,6 +25,11 @@ from pyjama_metrics.storage import files, json, names
 if TYPE_CHECKING:
     import sqlite3
 
+KEPT_DAYS = 400
+"""Days for which it is known what was told. Claude Code keeps transcripts for 30 days unless it is told otherwise."""
+KEPT_OVER_DAYS = 40
+"""Days for which a session is known that is over."""
+_DAY_MS = 86_400_000
 _WAIT = 5.0
 _FORM = 1
 _TABLES = """
@@ -34,8 +39,9 @@ CREATE TABLE sessions (
     last_ms INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX sessions_by_session ON sessions (session);
 CREATE INDEX sessions_by_process ON sessions (process);
-CREATE TABLE files (path TEXT PRIMARY KEY, position BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE told (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE files (path TEXT PRIMARY KEY, position BLOB NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX files_by_day ON files (day);
+CREATE TABLE told (id TEXT PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE owners (
     id INTEGER PRIMARY KEY, session TEXT NOT NULL, agent TEXT NOT NULL, run TEXT NOT NULL, model TEXT NOT NULL,
     UNIQUE (session, agent, run, model));
@@ -310,7 +316,7 @@ class SessionsFile:
 
     def set_position(self, path: str, position: Any) -> None:
         """A transcript is read that far."""
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, json.dumps(position)))
+        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, json.dumps(position), _today()))
 
     def offset(self, journal: str) -> int:
         """How far a journal is read, in bytes."""
@@ -325,6 +331,22 @@ class SessionsFile:
         """Only these journals are there any more."""
         known = {row[0] for row in self._db.execute("SELECT journal FROM offsets")}
         self._db.executemany("DELETE FROM offsets WHERE journal = ?", [(name,) for name in known - set(there)])
+
+    def let_go(self) -> None:
+        """Forget what nobody will ask for again, once a day: what is older than any transcript that is still about."""
+        today = _today()
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'let-go'").fetchone()
+        if row is not None and row[0] == today:
+            return
+        since = today - KEPT_DAYS
+        self._db.execute("DELETE FROM told WHERE day < ?", (since,))
+        self._db.execute("DELETE FROM spent WHERE time < ?", (since * _DAY_MS,))
+        self._db.execute("DELETE FROM owners WHERE id NOT IN (SELECT owner FROM spent)")
+        self._db.execute("DELETE FROM copies WHERE message NOT IN (SELECT message FROM spent)")
+        self._db.execute("DELETE FROM excess WHERE session NOT IN (SELECT session FROM owners)")
+        self._db.execute("DELETE FROM files WHERE day < ?", (since,))
+        self._db.execute("DELETE FROM sessions WHERE is_over AND last_ms < ?", ((today - KEPT_OVER_DAYS) * _DAY_MS,))
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('let-go', ?)", (today,))
 
     # -- what is to be written -------------------------------------------------------------------------------------
 
@@ -383,8 +405,9 @@ class SessionsFile:
             raise SessionsUnusable(self.path, str(error)) from error
 
     def _flush(self) -> None:
+        day = _today()
         # In their order: a tree takes them several times as fast.
-        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?)", [(name,) for name in sorted(self._news)])
+        self._db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", [(name, day) for name in sorted(self._news)])
         self._told |= self._news
         self._news.clear()
         owner = self._owner
@@ -401,6 +424,10 @@ class SessionsFile:
 def _spent(row: Sequence[Any]) -> Spent:
     session, agent, run, time_ms, model, *tokens = row
     return Spent(session, agent, run, time_ms, model, tuple(tokens))
+
+
+def _today() -> int:
+    return int(time.time() * 1000) // _DAY_MS
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

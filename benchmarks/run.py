@@ -24,6 +24,7 @@ NAMES = (
     "fan_out",
     "startup",
     "hook",
+    "session",
     "idle",
     "page",
     "pricing",

@@ -167,12 +167,6 @@ SCRIPTS: dict[str, Script] = {
     "overloaded": Script((answer("At the third try.", tokens=(65, 67, 69, 71), refused=(529, 500)),)),
     "given-up": Script((answer("Never.", tokens=(0, 0, 0, 0), always=400),)),
     "locked-out": Script((answer("Never.", tokens=(0, 0, 0, 0), always=401),)),
-    "calls": Script(
-        (
-            *(answer(bash(f"echo {n}"), tokens=(n, n + 2, 100 * n, 10)) for n in range(1, 15)),
-            answer("Fifteen.", tokens=(97, 99, 1700, 10)),
-        )
-    ),
     "crowd": Script(
         (
             answer(*(bash(f"echo {n}") for n in range(64)), tokens=(641, 643, 645, 647)),

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Literal
 
 from pyjama_metrics import agreement
-from pyjama_metrics.errors import HubError, SnapshotUnreadable
+from pyjama_metrics.errors import HubError, SessionsUnusable, SnapshotUnreadable
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.problems import Problem
 from pyjama_metrics.state import State
-from pyjama_metrics.storage import files, lock, losses, names, owners, segments
+from pyjama_metrics.storage import files, lock, losses, names, owners, segments, sessions
 from pyjama_metrics.storage.snapshot import SnapshotTooNew
 
 LITTLE_SPACE = 50 * 1024 * 1024
@@ -189,6 +189,10 @@ def _set_aside(hub: Hub) -> Iterator[Finding]:
             aside = os.path.join(hub.folder, name)
             what = "A damaged shared file was set aside here, and the figures were restored."
             yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
+        if name.startswith(f"{names.SESSIONS}.corrupt-") and not name.endswith(("-wal", "-shm")):
+            aside = os.path.join(hub.folder, name)
+            what = "A damaged memory of sessions was set aside here, and begun anew with what the journals tell."
+            yield Problem("set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
         if name.startswith(f"{names.REQUESTS}.corrupt-"):
             aside = os.path.join(hub.folder, name)
             what = "A damaged file of known model calls was set aside here, and begun anew."
@@ -197,7 +201,8 @@ def _set_aside(hub: Hub) -> Iterator[Finding]:
 
 def _modes(hub: Hub) -> Iterator[Finding]:
     kept = (hub.snapshot_path, hub.snapshot_path + ".prev", os.path.join(hub.folder, names.REQUESTS))
-    for path in (*kept, *(hub.history.path + suffix for suffix in ("", "-wal", "-shm"))):
+    databases = (hub.history.path, names.sessions_path(hub.folder))
+    for path in (*kept, *(database + suffix for database in databases for suffix in ("", "-wal", "-shm"))):
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
         except FileNotFoundError:
@@ -337,6 +342,14 @@ def _history(hub: Hub) -> Iterator[Finding]:
         yield Problem("history-set-aside", aside, what, "Remove it when you do not need it any more.", "warning"), None
 
 
+def _sessions(hub: Hub) -> Iterator[Finding]:
+    try:
+        sessions.look(hub.folder)
+    except SessionsUnusable as error:
+        remedy = "Mend it, or remove it: what the journals still hold is learned from them."
+        yield Problem("sessions-unusable", error.path, str(error), remedy), None
+
+
 def _agreement(hub: Hub) -> Iterator[Finding]:
     state = hub.read(fresh=False)
     is_misdated = state["problems"].get("invalid-values", 0) > 0
@@ -366,4 +379,5 @@ _PARTS_OF_FOLDER: dict[str, Part] = {
     "lock": _lock,
     "journals": _journals,
     "history": _history,
+    "sessions": _sessions,
 }

@@ -68,22 +68,46 @@ def needs_of(name: str, agent: Table, failing: Failing | None) -> list[NeedView]
     runs = dict(tables(agent, "runs"))
     found = []
     waiting = [(positive(run, "waiting-since") or 0, run_id) for run_id, run in runs.items() if text(run, "status") == "waiting"]
-    if waiting:
-        since, run_id = min(waiting)
-        found.append(_need(name, "waiting", run_id, runs[run_id], since, text(runs[run_id], "waiting-reason")))
+    for since, run_id in sorted(waiting):
+        # Sessions are several people's business, or several of one's own; runs of an agent wait for the same.
+        if _session(runs[run_id]) is not None or (since, run_id) == min(waiting):
+            found.append(_need(name, "waiting", run_id, runs[run_id], since, text(runs[run_id], "waiting-reason")))
     if failing is not None and text(runs.get(failing.run_id, {}), "status") in OPEN - {"waiting"}:
         run = runs[failing.run_id]
         found.append(
             _need(name, "repeating", failing.run_id, run, failing.since_ms, failing.message, failing.tool, failing.times)
         )
-    status = text(agent, "status")
-    if status in ENDED_BADLY:
-        ended = [(_start(run), run_id) for run_id, run in runs.items() if text(run, "status") == status]
-        if ended:
-            run_id = max(ended)[1]
-            end, message = positive(runs[run_id], "end-time"), text(runs[run_id], "outcome-error")
-            found.append(_need(name, status, run_id, runs[run_id], end or 0, message))
+    for run_id in _ended_badly(agent, runs):
+        end, message = positive(runs[run_id], "end-time"), text(runs[run_id], "outcome-error")
+        found.append(_need(name, text(runs[run_id], "status") or "", run_id, runs[run_id], end or 0, message))
     return found
+
+
+def _ended_badly(agent: Table, runs: dict[str, Table]) -> list[str]:
+    """The runs that ended badly and nobody went on with: the latest of an agent, or of each session of another program."""
+    latest: dict[str, tuple[int, str]] = {}
+    for run_id, run in runs.items():
+        session = _session(run)
+        if session is not None:
+            latest[session] = max(latest.get(session, (-1, "")), (_start(run), run_id))
+    if latest:
+        return [run_id for _, run_id in sorted(latest.values()) if text(runs[run_id], "status") in ENDED_BADLY]
+    status = text(agent, "status")
+    ended = [(_start(run), run_id) for run_id, run in runs.items() if text(run, "status") == status]
+    if not ended or status not in ENDED_BADLY:
+        return []
+    run_id = max(ended)[1]
+    # What ended a subagent with its session is told of the session.
+    return [] if status == "crashed" and _label(runs[run_id], "subagent") is not None else [run_id]
+
+
+def _session(run: Table) -> str | None:
+    """The session of another program that a run is, other than for one of its subagents."""
+    return _label(run, "session") if _label(run, "subagent") is None else None
+
+
+def _label(run: Table, name: str) -> str | None:
+    return text(table_of(table_of(run, "origin"), "labels"), name)
 
 
 def _start(run: Table) -> int:

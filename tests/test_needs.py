@@ -96,6 +96,20 @@ def test_a_run_that_waits_needs_a_person_while_another_run_of_the_agent_goes_on(
     assert (need.kind, need.run, need.reason, need.since) == ("waiting", "r2", "first", 500)
 
 
+def test_each_session_of_another_program_stands_for_itself() -> None:
+    """One that crashed needs a look while another one of the same project goes on; one that was resumed does not."""
+
+    def of(session: str, run: dict[str, Any], **labels: str) -> dict[str, Any]:
+        return {**run, "origin": {"labels": {"session": session, **labels}}}
+
+    running, crashed = {"status": "running"}, ended("crashed", 5)
+    assert found(a=agent("running", of("s1", crashed), of("s2", running))) == [("crashed", "a")]
+    assert found(a=agent("running", of("s1", crashed), of("s1", running))) == []
+    assert found(a=agent("waiting", of("s1", waiting(5)), of("s2", waiting(7)))) == [("waiting", "a"), ("waiting", "a")]
+    assert found(b=agent("crashed", of("s1", crashed, subagent="Explore"))) == []
+    assert found(b=agent("failed", of("s1", ended("failed", 5), subagent="Explore"))) == [("failed", "b")]
+
+
 def test_a_run_that_is_over_or_waits_does_not_repeat() -> None:
     """The memory may know of a failing call whose run has ended since, or now waits for a person."""
     for status in ("completed", "waiting", "unknown"):

@@ -77,6 +77,7 @@ def _tell(screen: Screen, examination: Examination, now_ms: int) -> None:
         "lock": _lock,
         "losses": lambda found: f"{terminal.things(found['events'], 'event')} noted as lost" if found["events"] else "none noted",
         "history": _history,
+        "sessions": _sessions,
         "dashboards": _dashboards,
         "versions": lambda found: ", ".join(f"{name} {version or 'is missing'}" for name, version in found.items()),
     }
@@ -131,6 +132,13 @@ def _history(facts: Facts) -> str:
     known_from = facts["known-from"]
     reach = "nothing in it yet" if known_from is None else f"since {moment(known_from, None):%Y-%m-%d %H:%M}"
     return f"whole, {terminal.size(facts['bytes'])}, {reach}" + ("" if facts["kept"] else "; not kept any more (PYJAMA_HISTORY)")
+
+
+def _sessions(facts: Facts) -> str:
+    if not facts["exists"]:
+        return "none of other programs yet"
+    waiting = f", {terminal.things(facts['waiting'], 'event')} on their way into the journals" if facts["waiting"] else ""
+    return f"whole, {terminal.size(facts['size'])}, {terminal.things(facts['open'], 'session')} followed{waiting}"
 
 
 def _dashboards(found: list[Facts]) -> str:

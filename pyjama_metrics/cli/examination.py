@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyjama_metrics import agreement, checks, history
 from pyjama_metrics.dashboard.addresses import health, url_of
 from pyjama_metrics.errors import HistoryUnusable, HubError
+from pyjama_metrics.storage import sessions
 
 if TYPE_CHECKING:
     from pyjama_metrics.hub import Hub
@@ -34,8 +35,8 @@ class Examination:
 
     Attributes:
         problems: what is wrong, errors first.
-        facts: by part (folder, snapshot, writers, lock, losses, history, dashboards, versions; agreement if that was looked
-            for), ready for JSON. A part that cannot be looked at says so under ``unreadable``.
+        facts: by part (folder, snapshot, writers, lock, losses, history, sessions, dashboards, versions; agreement if that was
+            looked for), ready for JSON. A part that cannot be looked at says so under ``unreadable``.
     """
 
     def __init__(self, hub: Hub, *, fix: bool, deep: bool = False) -> None:
@@ -131,6 +132,11 @@ def _losses(hub: Hub) -> Facts:
     return {"events": sum(noted.values()), "by-writer": noted}
 
 
+def _sessions(hub: Hub) -> Facts:
+    found = sessions.look(hub.folder)
+    return {"exists": found is not None, **({} if found is None else found._asdict())}
+
+
 def _history(hub: Hub) -> Facts:
     kept, path = hub.history.is_kept, hub.history.path
     if not os.path.lexists(path):
@@ -178,6 +184,7 @@ _PARTS: dict[str, Callable[[Hub], object]] = {
     "lock": _lock,
     "losses": _losses,
     "history": _history,
+    "sessions": _sessions,
     "dashboards": _dashboards,
     "versions": _versions,
 }

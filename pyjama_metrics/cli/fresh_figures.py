@@ -18,4 +18,6 @@ def fresh_state(hub: Hub) -> State:
     state = hub.read(fresh=True, thorough=True)
     if hub.trouble is not None:
         complain(f"These figures are not up to date. {hub.trouble}")
+    if hub.follower is not None and hub.follower.trouble is not None:
+        complain(str(hub.follower.trouble))
     return state

@@ -113,12 +113,6 @@ def is_empty(text: str) -> bool:
         return not text.strip("\ufeff \t\r\n")
 
 
-def previous_statusline(root: Node) -> str | None:
-    """The status line command that ours calls; None where it calls none, or is not there."""
-    own = _own_statusline(root)
-    return None if own is None else _then(own.value)
-
-
 def has_statusline(root: Node) -> bool:
     """Whether our status line is in the settings."""
     return _own_statusline(root) is not None

@@ -22,6 +22,9 @@ from pyjama_metrics.integrations.folder import main
 sys.exit(main(int(sys.argv[1])))
 """
 
+_ENDING = (1, 2, 15)
+"""SIGHUP, SIGINT and SIGTERM: a hook leaves them aside while it writes, and the process that it starts must not. (Their names are in
+a module that takes half an interpreter's start to load.)"""
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "PYJAMA_", "XDG_")
 
@@ -98,9 +101,9 @@ def _start(lock: int) -> None:
         # Without site: where our packages are is handed over, and what else a user's environment loads at each start is not ours.
         command = [sys.executable, "-IS", "-c", CODE, str(high), *places()]
         try:
-            os.posix_spawn(sys.executable, command, _environment(), file_actions=nothing, setsid=True)
+            os.posix_spawn(sys.executable, command, _environment(), file_actions=nothing, setsid=True, setsigdef=_ENDING)
         except NotImplementedError:  # this system cannot: the process itself leaves our session when it begins
-            os.posix_spawn(sys.executable, command, _environment(), file_actions=nothing)
+            os.posix_spawn(sys.executable, command, _environment(), file_actions=nothing, setsigdef=_ENDING)
     finally:
         os.close(high)
 

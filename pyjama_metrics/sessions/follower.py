@@ -23,7 +23,7 @@ from pyjama_metrics.sessions.known import Spent
 from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.sessions.session_state import Out
 from pyjama_metrics.sessions.transcripts import Transcripts
-from pyjama_metrics.storage import names, segments
+from pyjama_metrics.storage import config, names, segments
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.names import source_of
 from pyjama_metrics.storage.outbox import events_of, send
@@ -150,6 +150,8 @@ class _Turn:
         self.file, self.transcripts, self.now, self.budget = file, transcripts, now_ms, budget
         self.sessions: dict[str, Session] = {session.writer: session for session in file.unfinished()}
         self.touched: set[str] = set()
+        self.over: set[str] = set()
+        """Those that are over, and are in memory because another process works on the same session."""
         self.look_at: int | None = None
         """When to look again though nothing is new, in milliseconds since the epoch; None where that is not needed."""
 
@@ -238,7 +240,7 @@ class _Turn:
         """Work out whose run the session is."""
         cwd = event.get("cwd")
         project = projects.project_of(cwd if isinstance(cwd, str) else "")
-        session.agent = projects.agent_of(project, session.source)
+        session.agent = projects.agent_of(project, session.source, config.load().agent_names)
         told = event.get("origin")
         told = told if isinstance(told, dict) else {}
         origin = {key: header[key] for key in _OF_HEADER if header.get(key) is not None}
@@ -283,7 +285,9 @@ class _Turn:
     def processes_of(self, session: Session) -> list[Session]:
         """The processes that worked on a session, in the order in which they began, also those that are over."""
         for stored in self.file.of_session(session.source, session.session):
-            self.sessions.setdefault(stored.writer, stored)
+            if stored.writer not in self.sessions:
+                self.sessions[stored.writer] = stored
+                self.over.add(stored.writer)
         key = (session.source, session.session)
         found = [each for each in self.sessions.values() if (each.source, each.session) == key]
         return sorted([each for each in found if each.begun] or found, key=_beginning)
@@ -293,6 +297,8 @@ class _Turn:
     def settle(self, there: set[str]) -> None:
         """Tell what time alone tells, and finish what is over."""
         for writer, session in self.sessions.items():
+            if writer in self.over and writer not in self.touched:
+                continue
             session.tick(self.now, self.file)
             session.show_wait(session.shown_ms)
             is_over = (not session.is_open or writer not in there) and self.now - session.last_ms > LINGER_MS

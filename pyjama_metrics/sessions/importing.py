@@ -30,7 +30,7 @@ from pyjama_metrics.sessions.facts import ERROR, OK
 from pyjama_metrics.sessions.known import UNLISTED, Spent
 from pyjama_metrics.sessions.reading_apart import processors, results
 from pyjama_metrics.sessions.transcript_places import Place, meta_of
-from pyjama_metrics.storage import files, json, names, segments
+from pyjama_metrics.storage import config, files, json, names, segments
 from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.outbox import send
 from pyjama_metrics.storage.owners import process_start
@@ -260,6 +260,7 @@ class _Counting:
         self._runs: dict[str, _Run] = {}
         self._grown: dict[tuple[str, str], _Amounts] = {}
         self._host = os.uname().nodename
+        self._agent_names = config.load().agent_names
 
     def add(self, place: Place, read: Digest) -> None:
         """Add what one file tells."""
@@ -303,7 +304,7 @@ class _Counting:
     def _run(self, source: str, session: str, sub: str | None, told: Told) -> tuple[str, _Run]:
         cwd = told.about.get("cwd") or ""
         project = _project_of(cwd)
-        agent, main = projects.agent_of(project, source), f"{source}-{session}.1"
+        agent, main = projects.agent_of(project, source, self._agent_names), f"{source}-{session}.1"
         run_id = main if sub is None else f"{source}-{session}.{sub}"
         kind = told.about.get("agent_type") or "subagent"
         if sub is not None:

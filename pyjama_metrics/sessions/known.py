@@ -36,6 +36,9 @@ class Known(Protocol):
     def prompted(self, message: str, /) -> bool:
         """Whether a prompt was told. From now on it was."""
 
+    def compacted(self, name: str, /) -> bool:
+        """Whether the request for a summary was told, by session and time. From now on it was."""
+
     def spent(self, message: str, /) -> Spent | None:
         """What was told of an answer of a model; None where nothing was."""
 

@@ -70,10 +70,11 @@ class Session(HookRules):
                 self._fail(time)
 
     def _compacted(self, fact: facts.Compacted, sub: str | None, time: int, known: Known) -> None:
-        self.compactions += 1
+        self.compactions = [*self.compactions, time]
 
     def _counted(self, fact: facts.Totals, sub: str | None, time: int, known: Known) -> None:
         self.totals = {model: list(tokens) for model, tokens in fact.models.items()}
+        self.compactions = []  # the requests for summaries are in them
 
     def _about_fact(self, fact: facts.About, sub: str | None, time: int, known: Known) -> None:
         if sub is None:

@@ -32,9 +32,15 @@ def project_of(cwd: str) -> str:
     return text_of(os.path.basename(folder) or folder)
 
 
-def agent_of(project: str, source: str) -> str:
-    """The name of the agent that works on a project."""
-    return project
+def agent_of(project: str, source: str, form: str) -> str:
+    """The name of the agent that works on a project.
+
+    Args:
+        project: its name.
+        source: the program that works on it, such as ``claude-code``.
+        form: how such agents are named, with ``{project}`` and ``{source}`` in it.
+    """
+    return text_of(form.replace("{project}", project).replace("{source}", source))
 
 
 def _main_folder(mark: str) -> str | None:

@@ -121,7 +121,8 @@ class SessionState:
     """When it was prompted last."""
     launched: int = 0
     """Subagents that were sent into the background, and whose beginning no hook told yet."""
-    compactions: int = 0
+    compactions: list[int] = field(default_factory=list)
+    """When the conversation was replaced by a summary, where nothing has counted the request for that yet."""
     totals: dict[str, list[int]] = field(default_factory=dict)
     """What the program itself has counted, by model."""
     out: list[Out] = field(default_factory=list)

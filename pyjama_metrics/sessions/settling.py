@@ -125,6 +125,8 @@ class Settling(SessionState):
     def _settle(self, name: str, known: Known) -> None:
         """Tell the outcome of a call by what is known of it."""
         call = self.calls.pop(name)
+        if known.answered(name):
+            return  # a copy of the conversation is another session's as well, and that one has told it meanwhile
         known.answer(name)
         status = STATUSES.get(call.outcome or "", facts.NOT_EXECUTED)
         if self.has_hooks and call.outcome is not None:
@@ -149,10 +151,11 @@ class Settling(SessionState):
             if any(excess):
                 spent = Spent(self.session, self.agent, self.run, time, model, excess)
                 self._tell_usage(spent, f"{self.source}:{self.session}:unlisted:{model}:{sum(self.totals[model])}")
-        if not self.totals and self.compactions:
-            for number in range(self.compactions):
-                spent = Spent(self.session, self.agent, self.run, time, UNLISTED, (0, 0, 0, 0, 0))
-                self._tell_usage(spent, f"{self.source}:{self.session}:compaction:{number}")
+        for time_ms in self.compactions:
+            if not known.compacted(f"{self.session}:{time_ms}"):
+                spent = Spent(self.session, self.agent, self.run, time_ms, UNLISTED, (0, 0, 0, 0, 0))
+                self._tell_usage(spent, f"{self.source}:{self.session}:compaction:{time_ms}")
+        self.compactions = []
         if self.is_open and not self.has_hooks:
             for sub in self.subs:
                 self._end_sub(sub, time, outcome="completed")

@@ -20,6 +20,8 @@ from pyjama_metrics.storage.places import configuration_folder
 
 NAME = "config.toml"
 
+PROJECT = "{project}"
+"""In the name of an agent: that of the project on which it works."""
 LARGEST = 1_000_000
 """Bytes that are read at most: a longer file is something else."""
 
@@ -31,11 +33,13 @@ class Config:
     Attributes:
         path: where it is, or would be.
         prices: the section ``prices``, the user's own prices.
+        agent_names: how the agents of sessions are named, ``agent`` in the section ``sessions``.
         problems: a sentence for each thing that is wrong with the file; what it is about has its default.
     """
 
     path: str
     prices: Overrides = field(default_factory=Overrides)
+    agent_names: str = PROJECT
     problems: tuple[str, ...] = ()
 
 
@@ -59,7 +63,14 @@ def load(file: str | None = None) -> Config:
         return Config(file, problems=(_unused(file, f"it is not TOML: {error}"),))
     prices, problems = _section(document, "prices", file)
     overrides, wrong = overrides_of(prices, file)
-    return Config(file, overrides, (*problems, *wrong))
+    sessions, unusable = _section(document, "sessions", file)
+    names = sessions.get("agent", PROJECT)
+    if not isinstance(names, str) or PROJECT not in names:
+        unusable += (
+            f"agent in [sessions] of {file} is not used: it is a text with {PROJECT} in it, such as '{{source}} {PROJECT}'.",
+        )
+        names = PROJECT
+    return Config(file, overrides, names, (*problems, *wrong, *unusable))
 
 
 class PricesNow:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from pyjama_metrics.errors import SessionsUnusable
 from pyjama_metrics.sessions.known import Spent
 from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.storage import files, json, names
+from pyjama_metrics.storage.damage import is_damage
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +32,7 @@ KEPT_DAYS = 400
 KEPT_OVER_DAYS = 40
 """Days for which a session is known that is over."""
 _DAY_MS = 86_400_000
-_WAIT = 5.0
+_WAIT = 1.0
 _FORM = 1
 _TABLES = """
 CREATE TABLE offsets (journal TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
@@ -109,7 +111,7 @@ class SessionsFile:
         try:
             self._database = self._opened()
         except sqlite3.Error as error:
-            if not _is_damage(error):
+            if not _is_broken(error):
                 raise SessionsUnusable(self.path, str(error)) from error
             self.set_aside = self._put_aside()
             try:
@@ -135,6 +137,11 @@ class SessionsFile:
             for cache in (self._told, self._news, self._spent, self._spent_news, self._copies, self._owners):
                 cache.clear()
             self._knows_all = False
+        wrong = error if isinstance(error, sqlite3.Error) else getattr(error, "__cause__", None)
+        if isinstance(wrong, sqlite3.Error) and _is_broken(wrong):
+            # Not all damage shows when it is opened. The next turn begins anew, with what the journals tell.
+            with suppress(OSError):
+                self.set_aside = self._put_aside()
         if isinstance(error, sqlite3.Error):
             raise SessionsUnusable(self.path, str(error)) from error
 
@@ -199,6 +206,10 @@ class SessionsFile:
         if not before:
             self._news.add(f"p{message}")
         return before
+
+    def compacted(self, name: str) -> bool:
+        """Whether the request for a summary was told, by session and time. From now on it was."""
+        return not self.first_told("k", [name])
 
     def first_told(self, kind: str, ids: Sequence[str]) -> Sequence[int]:
         """Which of some things, named by their places in a list, were not told yet. From now on they are.
@@ -426,12 +437,45 @@ def _spent(row: Sequence[Any]) -> Spent:
     return Spent(session, agent, run, time_ms, model, tuple(tokens))
 
 
+def _is_broken(error: sqlite3.Error) -> bool:
+    """Whether the file is no use any more: damaged, or with other tables than ours."""
+    import sqlite3
+
+    return is_damage(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
 def _today() -> int:
     return int(time.time() * 1000) // _DAY_MS
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+class Look(NamedTuple):
+    """What is in the file, for people.
+
+    Attributes:
+        open: sessions that are not over.
+        waiting: lines that are in the outbox.
+        size: bytes.
+    """
+
+    open: int
+    waiting: int
+    size: int
+
+
+def look(folder: str) -> Look | None:
+    """Look at the file of a hub, without changing anything; None where there is none. Raises SessionsUnusable."""
     import sqlite3
 
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    path = names.sessions_path(folder)
+    if not os.path.exists(path):
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=_WAIT)) as database:
+            wrong = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if wrong != "ok":
+                raise SessionsUnusable(path, f"it is damaged ({wrong})")
+            unfinished = database.execute("SELECT count(*) FROM sessions WHERE is_over = 0").fetchone()[0]
+            waiting = database.execute("SELECT count(*) FROM outbox").fetchone()[0]
+    except (sqlite3.Error, OSError) as error:
+        raise SessionsUnusable(path, str(error)) from error
+    return Look(unfinished, waiting, os.path.getsize(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -154,3 +155,13 @@ def test_nobody_is_started_where_none_can_be(home: Path) -> None:
         assert running.hook(payload()).is_quiet
     assert (len(raw_lines(home)), folders(home), (home / "metrics.json").exists()) == (1, [], False)
     end_folders(home)
+
+
+def test_the_process_can_be_ended_like_any_other(home: Path) -> None:
+    """Who logs out, or stops a container, does not have to wait for it."""
+    with program() as running:
+        running.hook(payload())
+        wait_until(lambda: folded_lines(home) >= 2, what="the fold")
+        (pid,) = folders(home)
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not folders(home), what="its end")

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import tempfile
+import weakref
 from typing import Any
 
 from pyjama_metrics.fold import fold
-from pyjama_metrics.sessions.known import Spent
 from pyjama_metrics.sessions.machine import Session
 from pyjama_metrics.sessions.session_state import Out
 from pyjama_metrics.state import State, new_state
+from pyjama_metrics.storage.sessions import SessionsFile
 
 WRITER = "claude-code-s1-77-1f"
 START = 1_000_000
 
 
-class Memory:
-    """What was told by all sessions, in memory."""
+class Memory(SessionsFile):
+    """What was told by all sessions, in a file of its own that is gone with it; an outcome that is told twice is noticed."""
 
     def __init__(self) -> None:
-        self.told: set[str] = set()
-        self.messages: dict[str, Spent] = {}
-        self.copies: set[tuple[str, str]] = set()
-        self.excess: dict[tuple[str, str], tuple[int, ...]] = {}
-
-    def answered(self, call: str) -> bool:
-        return f"c{call}" in self.told
+        place = tempfile.mkdtemp()
+        super().__init__(place, fsync=False)
+        self.__enter__()
+        weakref.finalize(self, _let_go, self._db, place)
 
     def answer(self, call: str) -> None:
         assert not self.answered(call), f"the outcome of {call} is told twice"
-        self.told.add(f"c{call}")
+        super().answer(call)
 
-    def prompted(self, message: str) -> bool:
-        before = f"p{message}" in self.told
-        self.told.add(f"p{message}")
-        return before
+    @property
+    def told(self) -> set[str]:
+        """The names of all that was told."""
+        return self._told | self._news
 
-    def spent(self, message: str) -> Spent | None:
-        return self.messages.get(message)
+    @property
+    def copies(self) -> set[tuple[str, str]]:
+        """The answers that are in other sessions' transcripts as well."""
+        return self._copies
 
-    def spend(self, message: str, spent: Spent) -> None:
-        self.messages[message] = spent
 
-    def copied(self, session: str, message: str) -> None:
-        self.copies.add((session, message))
-
-    def unlisted(self, session: str, model: str, total: tuple[int, ...]) -> tuple[int, ...]:
-        mine = [s.tokens for m, s in self.messages.items() if s.session == session or (session, m) in self.copies]
-        listed = [sum(column) for column in zip(*mine, strict=True)] or [0] * 5
-        before = self.excess.get((session, model), (0,) * 5)
-        excess = tuple(max(0, all_of - own) for all_of, own in zip(total, listed, strict=True))
-        self.excess[session, model] = excess
-        return tuple(now - then for now, then in zip(excess, before, strict=True))
+def _let_go(database: sqlite3.Connection, place: str) -> None:
+    database.close()
+    shutil.rmtree(place)
 
 
 class Told:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 from pyjama_metrics import events
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.sessions.follower import Follower
+from pyjama_metrics.sessions.known import UNLISTED
 from pyjama_metrics.storage import sessions as stored
 from pyjama_metrics.storage.owners import process_start
 from pyjama_metrics.storage.session import SessionJournal
@@ -201,6 +203,54 @@ def test_a_damaged_memory_is_set_aside_and_said(home: Path, claude: Claude) -> N
     assert agent["tools"]["Bash"]["success"] == 2, "what was told before is learned from the journal"
     assert (agent["messages"], agent["tokens"]["output-tokens"]) == ({"user": 1, "assistant": 2}, 25)
     assert list(home.glob("sessions.db.corrupt-*"))
+
+
+def test_a_memory_whose_damage_shows_only_in_use_is_set_aside_too(home: Path, claude: Claude) -> None:
+    """And what is wrong meanwhile is said by whoever shows figures."""
+    claude.hook("PostToolUse", tool="Bash", call="c1").says("m1", 20)
+    agent_of(home)
+    with sqlite3.connect(home / "sessions.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'told'").fetchone()[0]
+        size = database.execute("PRAGMA page_size").fetchone()[0]
+    database.close()
+    with (home / "sessions.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    claude.hook("PostToolUse", tool="Bash", call="c2").says("m2", 5)
+    hub = Hub(str(home))
+    hub.read()
+    assert "malformed" in str(hub.follower and hub.follower.trouble)
+    agent = agent_of(home)
+    assert (agent["tools"]["Bash"]["success"], agent["tokens"]["output-tokens"]) == (2, 25)
+    assert list(home.glob("sessions.db.corrupt-*"))
+
+
+def test_a_session_that_is_over_is_not_told_again_when_it_is_resumed(home: Path, claude: Claude) -> None:
+    """Each process had its conversation summarised once, and nothing counts the requests for that: there were two of them."""
+    summary = '{"type":"system","subtype":"compact_boundary","uuid":"%s","sessionId":"5a5a","timestamp":"%s"}\n'
+    claude.says("m1", 20)
+    with claude.transcript.open("a") as file:
+        file.write(summary % ("u1", "2026-11-21T02:03:00.000Z"))
+    claude.hook("Stop").hook("SessionEnd", reason="other").die()
+    later = Hub(str(home), clock=lambda: time.time() + 60)
+    for _ in range(3):
+        later.read()
+    with run_python("import sys; sys.stdin.read()") as process:
+        again = Claude(home, process).hook("SessionStart", how="resume").hook("UserPromptSubmit", turn="t2")
+        for number in range(3):
+            again.says(f"n{number}", 1)
+            later.read()
+        with claude.transcript.open("a") as file:
+            file.write(summary % ("u2", "2026-11-21T02:04:00.000Z"))
+        again.hook("Stop").hook("SessionEnd", reason="other")
+        process.kill()
+    latest = Hub(str(home), clock=lambda: time.time() + 120)
+    for _ in range(3):
+        state = latest.read()
+    assert state["models"][UNLISTED]["requests"] == 2
+    written = b"".join(path.read_bytes() for path in (home / "journal").glob("*.jsonl"))
+    assert written.count(UNLISTED.encode()) <= 2
 
 
 def test_a_memory_that_cannot_be_used_leaves_the_other_agents_alone(home: Path, claude: Claude) -> None:

@@ -407,6 +407,17 @@ def test_a_copy_in_another_session_is_charged_to_whoever_told_it_first() -> None
     assert memory.copies == {("s2", "m1")}
 
 
+def test_a_call_in_doubt_that_a_copy_has_as_well_counts_once() -> None:
+    """Both sessions took it in while nobody had answered it."""
+    memory = Memory()
+    one, other = Told(memory=memory).hook("SessionStart"), Told(memory=memory, session="s2").hook("SessionStart")
+    for each in (one, other):
+        each.fact(facts.Call("c1", START, "Bash")).fact(facts.Result("c1", START, facts.OK, None, None, None))
+    one.hook("Stop").later()
+    other.hook("Stop").later()
+    assert (one.tools(), other.tools()) == ({"Bash": (1, 0, 0)}, {})
+
+
 def test_a_subagents_answers_are_its_own() -> None:
     """A subagents answers are its own."""
     told = begun().hook("SubagentStart", agent_id="a1", agent_type="Explore", turn="t1").fact(spent("m1", 20), "a1")

@@ -130,3 +130,21 @@ def test_a_bad_file_changes_nothing_for_whoever_records(file: Path) -> None:
     """
     with run_python(script) as child:
         assert child.communicate(timeout=30) == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "problems"),
+    [
+        ("", "{project}", 0),
+        ('[sessions]\nagent = "{source} in {project}"', "{source} in {project}", 0),
+        ('[sessions]\nagent = "claude"', "{project}", 1),
+        ("[sessions]\nagent = 7", "{project}", 1),
+        ("sessions = 7", "{project}", 1),
+    ],
+)
+def test_how_the_agents_of_sessions_are_named(tmp_path: Path, text: str, names: str, problems: int) -> None:
+    """By their project at least: all sessions under one name would be one agent."""
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    found = config.load(str(file))
+    assert (found.agent_names, len(found.problems)) == (names, problems)

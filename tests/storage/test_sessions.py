@@ -105,6 +105,25 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(file: SessionsFile) -> None:
         assert Path(file.set_aside).exists()
 
 
+@pytest.mark.parametrize("form", [0, 1])
+def test_a_file_with_other_tables_is_set_aside_too(file: SessionsFile, form: int) -> None:
+    """Whoever made it, it is not ours."""
+    with sqlite3.connect(file.path) as database:
+        database.execute("CREATE TABLE told (other TEXT)")
+        database.execute(f"PRAGMA user_version = {form}")
+    database.close()
+    for _ in range(2):
+        try:
+            with file:
+                file.answer("c1")
+                file.commit()
+        except SessionsUnusable:
+            assert form == 1, "it shows in use only"
+    with file:
+        assert file.answered("c1")
+    assert file.set_aside is not None
+
+
 @pytest.mark.parametrize("obstacle", ["folder", "newer", "link"])
 def test_a_file_that_cannot_be_used_is_said_in_a_sentence(file: SessionsFile, tmp_path: Path, obstacle: str) -> None:
     """And is left as it is."""

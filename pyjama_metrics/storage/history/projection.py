@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from pyjama_metrics.events import MAX_TIME_MS
 from pyjama_metrics.storage import files, segments
+from pyjama_metrics.storage.damage import is_damage
 from pyjama_metrics.storage.history import BEGINS, THE_BEGINNING, schema, upkeep
 from pyjama_metrics.storage.history.gathered import Batch, gather
 from pyjama_metrics.storage.history.upkeep import Bounds
@@ -91,7 +92,7 @@ class Projector:
             try:
                 return self._advance(gathered, budget, behind, until, None)
             except sqlite3.Error as error:
-                if not schema.is_damage(error):
+                if not is_damage(error):
                     raise
             aside = schema.set_aside(self._folder)
             return self._advance({}, budget, behind, until, aside)

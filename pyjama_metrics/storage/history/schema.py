@@ -118,12 +118,6 @@ def path_of(folder: str) -> str:
     return os.path.join(folder, NAME)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file itself is broken; not that it is locked, full, or not to be written."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
 def open_to_write(folder: str) -> sqlite3.Connection:
     """The database, made or brought to this version's form where need be. Use it under the lock of those who project.
 

@@ -26,6 +26,8 @@ class Figures:
     """By model."""
     calls: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """(done, failed, not executed) by tool."""
+    calls_of: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
+    """The same of each agent that made any."""
     prompts: int = 0
     answers: int = 0
     runs: dict[str, int] = field(default_factory=dict)
@@ -65,6 +67,8 @@ def of_state(state: Any) -> Figures:
     made.tokens = {model: _tokens(used) for model, used in state["models"].items()}
     for name, agent in state["agents"].items():
         made.statuses[name] = agent["status"] + (f": {agent['waiting-reason']}" if agent["waiting-reason"] else "")
+        if agent["tools"]:
+            made.calls_of[name] = {tool: _outcomes(tally) for tool, tally in agent["tools"].items()}
         made.runs[name] = agent["run-counts"]["started"]
         made.prompts += agent["messages"].get("user", 0)
         made.answers += agent["messages"].get("assistant", 0)

@@ -51,7 +51,7 @@ def test_a_subagent_runs_beside_its_session(claude: ClaudeMachine) -> None:
     seen(claude.hub, web_shop="completed", web_shop__general_purpose="completed")
     found = figures.a_minute_later(claude.hub)
     assert found.tokens == claude.model.truth.tokens()
-    assert found.calls == {"Agent": (1, 0, 0), "Bash": (1, 0, 0)}
+    assert found.calls_of == {AGENT: {"Agent": (1, 0, 0)}, HELPER: {"Bash": (1, 0, 0)}}
 
 
 @each_version

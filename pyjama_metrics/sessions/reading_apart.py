@@ -99,15 +99,18 @@ class _Member:
         self.pipe, theirs = os.pipe()
         with suppress(OSError, AttributeError):
             fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        # Who started it ends it: were it stopped by Ctrl-C before it knows what it is, it would go on as if it were us.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process = os.fork()
+            if not self._process:
+                _work_off(work, tasks, share, theirs)
         except OSError:
             os.close(self.pipe)
-            os.close(theirs)
             raise
-        if not self._process:
-            _work_off(work, tasks, share, theirs)
-        os.close(theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(theirs)
         self._received = bytearray()
 
     def receive(self, waiting: dict[int, Any]) -> bool:
@@ -136,7 +139,6 @@ class _Member:
 def _work_off(work: Callable[[Any], Any], tasks: Sequence[Any], share: list[int], pipe: int) -> None:
     """Be such a process. Does not return."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
         for number in share:
             data = pickle.dumps((number, work(tasks[number])), pickle.HIGHEST_PROTOCOL)
             view = memoryview(_LENGTH.pack(len(data)) + data)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pyjama_metrics.sessions.reading_apart import processors
 from tests.cli.commands import CHECKOUT, environment, figures, in_terminal, pyjama, started
 from tests.sessions.test_importing import CAPTURES, answer, write
 from tests.waiting import wait_until
@@ -119,6 +120,9 @@ def test_since_and_project(config: Path) -> None:
     }
     assert told("--since", "7d")["files"] == {"read": 1, "unchanged": 1, "followed": 0, "other-projects": 0}
     assert told()["requests"] == 1
+    big = answer("m4", 5, session="big", cwd="/home/dev/api") + (answer("m5", 5, session="big", note="x" * 900_000) + "\n") * 5
+    write(config, "big.jsonl", big, at=now)
+    assert told("--project", "web-shop")["files"]["other-projects"] == 1
     assert "that were written to since 2099-01-01" in pyjama("claude", "import", "--since", "2099-01-01").stdout
     refused = pyjama("claude", "import", "--since", "soon")
     assert (refused.returncode, "'soon' is not a time" in refused.stderr) == (2, True)
@@ -174,6 +178,29 @@ def test_a_stopped_import_keeps_what_it_read_and_says_so(config: Path, tmp_path:
     assert out.endswith("\nStopped. What was read by then is kept; 'pyjama-metrics claude import' goes on from there.\n")
     done = pyjama("claude", "import", "--json", env={"PYJAMA_HOME": str(hub)})
     assert json.loads(done.stdout)["requests"] == 400
+
+
+@pytest.mark.skipif(processors() < 2, reason="with one processor nobody else reads")
+def test_ctrl_c_reaches_those_who_read_as_well(config: Path, home: Path) -> None:
+    """A terminal tells all of its processes; one of them answers."""
+    folder = config / "projects" / "holes"
+    folder.mkdir()
+    for number in range(6):
+        with open(folder / f"hole{number}.jsonl", "wb") as file:
+            file.truncate(4 * 1024**3)
+    command = [sys.executable, "-m", "pyjama_metrics", "claude", "import"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    child = subprocess.Popen(command, env=environment(), **pipes)
+    try:
+        readers = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+        wait_until(lambda: len(readers.read_text().split()) > 1, what="others read for it")
+        started_by_it = [int(pid) for pid in readers.read_text().split()]
+        os.killpg(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert (child.returncode, err, out.count("Stopped.")) == (130, "", 1)
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in started_by_it), what="those are gone")
 
 
 def open_files(pid: int) -> str:

@@ -283,6 +283,9 @@ def test_an_answer_that_grew_counts_by_what_it_grew(home: Path, config: Path) ->
     write(config, "s1.jsonl", answer("m1", 5), answer("m1", 30))
     found = imported(home, config)
     assert (found.answers, figures(home)["all"][0]) == (0, (1, 10, 30, 0, 0, 0))
+    write(config, "s1.jsonl", answer("m1", 5), answer("m1", 30), answer("m1", 41))
+    imported(home, config)
+    assert figures(home)["all"][0] == (1, 10, 41, 0, 0, 0)
 
 
 def test_a_compaction_is_in_the_programs_figures_or_has_no_figure(home: Path, config: Path) -> None:
@@ -298,6 +301,42 @@ def test_a_compaction_is_in_the_programs_figures_or_has_no_figure(home: Path, co
     write(config, "s2.jsonl", answer("m2", 5, session="s2"), line("system", "s2", "02:00:09", subtype="compact_boundary"))
     imported(home, config, at=NOW + 2 * DAY)
     assert figures(home, NOW + 2 * DAY)["models"]["(requests that the transcript does not list)"] == (1, 0, 0, 0, 0, 0)
+
+
+def test_what_no_transcript_lists_is_one_request_in_however_many_parts(home: Path, config: Path) -> None:
+    """How many they were is not told; their tokens are."""
+    lines = [answer("m1", 5)]
+    for output in (20, 50):
+        totals = {"claude-opus-4-8": {"inputTokens": 10, "outputTokens": output}}
+        lines.append(line("cost-state", "s1", "02:01:00", modelUsage=totals, totalCostUSD=1))
+        write(config, "s1.jsonl", *lines)
+        imported(home, config)
+        assert figures(home)["all"][0] == (2, 10, output, 0, 0, 0)
+
+
+@pytest.mark.parametrize("many", [0, 50], ids=["all in memory", "asked for"])
+def test_a_fork_repeats_nothing(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    """Prompts, calls, answers and failures that it was begun with, also where much is imported."""
+    monkeypatch.setattr(importing, "_MANY_FILES", many)
+    failed = {"id": "e1", "model": "<synthetic>", "role": "assistant", "content": [{"type": "text", "text": "API Error"}]}
+
+    def told(session: str) -> list[str]:
+        asked = line("user", session, "02:00:00", message={"role": "user", "content": "do"})
+        return [
+            asked.replace(f"user-{session}", "user"),
+            answer("m1", 5, session=session, call="c1"),
+            result("c1", session=session),
+            line("assistant", session, "02:00:07", message=failed, isApiErrorMessage=True, error="rate_limit"),
+        ]
+
+    write(config, "s1.jsonl", *told("s1"), at=NOW - 90)
+    write(config, "s2.jsonl", *told("s2"), answer("m2", 6, session="s2", at="02:01:00"))
+    imported(home, config)
+    write(config, "s3.jsonl", *told("s3"))
+    found = imported(home, config)
+    counted = figures(home)["all"]
+    assert (found.files, found.calls, found.answers, found.prompts) == (1, 0, 0, 0)
+    assert counted[:4] == ((2, 20, 11, 0, 0, 0), {"Bash": (1, 0, 0)}, {"user": 1, "assistant": 2}, 1)
 
 
 def test_one_project_first_and_then_all(home: Path, config: Path, tmp_path: Path) -> None:

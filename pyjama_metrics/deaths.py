@@ -19,6 +19,8 @@ LOOK_EVERY = 0.2
 """Seconds between two looks, at least; more where there are so many journals that looking takes longer than 2 % of that."""
 RECENT = 5.0
 """Where the owner was seen alive less than this many seconds ago, the time of finding it dead is the time of its death."""
+LONGEST_PATIENCE_MS = 60_000
+"""The same while somebody is at it, and has much to read."""
 PATIENCE_MS = 3_000
 """How long the end of a session may be told by nobody but its hooks, which somebody has to follow first, in milliseconds."""
 
@@ -29,13 +31,19 @@ OpenRuns = dict[str, list[tuple[str, str, Run]]]
 class OwnerWatch:
     """What one process knows about the owners of the journals. Use it under the fold lock only."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, followed_to: Callable[[str], int] | None = None) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        followed_to: Callable[[str], int] | None = None,
+        is_followed: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Args:
         monotonic: a clock for spans, in seconds.
         followed_to: how far a journal is read by whoever follows sessions of other programs, in bytes; None where nobody has to.
+        is_followed: whether somebody is at that right now.
         """
         self.monotonic = monotonic
-        self._followed_to = followed_to
+        self._followed_to, self._is_followed = followed_to, is_followed
         self.final: set[str] = set()
         """Writers that will never write again."""
         self._alive_at: dict[str, float] = {}
@@ -107,7 +115,8 @@ class OwnerWatch:
 
     def _is_followed_soon(self, claim: Claim, now_ms: int) -> bool:
         """Whether its last lines may yet say how a session ended, once whoever follows it has read them."""
-        if self._followed_to is None or now_ms - claim.last_write_ms() > PATIENCE_MS:
+        age = now_ms - claim.last_write_ms()
+        if self._followed_to is None or age > LONGEST_PATIENCE_MS or (age > PATIENCE_MS and not self._is_followed()):
             return False
         return self._followed_to(claim.segment.name) < claim.segment.size
 

@@ -82,7 +82,7 @@ class Hub:
         self._snapshot = SnapshotFile(self.folder, fsync=settings.fsync())
         self._requests = RequestsFile(self.folder, fsync=settings.fsync())
         self._lock = FoldLock(self._snapshot.path + ".lock")
-        self._watch = deaths.OwnerWatch(followed_to=self._followed_to)
+        self._watch = deaths.OwnerWatch(followed_to=self._followed_to, is_followed=lambda: followed.is_at_work(self.folder))
         self._cached: tuple[Signature, State] | None = None
         self._follower: Follower | None = None
         self._read_last = ""

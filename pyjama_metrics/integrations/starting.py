@@ -23,7 +23,7 @@ sys.exit(main(int(sys.argv[1])))
 """
 
 _ENDING = (1, 2, 15)
-"""SIGHUP, SIGINT and SIGTERM: a hook leaves them aside while it writes, and the process that it starts must not. (Their names are in
+"""SIGHUP, SIGINT and SIGTERM: a hook leaves them aside while it writes, the process that it starts must not. (Their names are in
 a module that takes half an interpreter's start to load.)"""
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "PYJAMA_", "XDG_")

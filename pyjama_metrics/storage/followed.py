@@ -7,12 +7,26 @@ import time
 from contextlib import closing
 from urllib.parse import quote
 
-from pyjama_metrics.storage import names
+from pyjama_metrics.storage import descriptors, names, owners
 
 KEPT_S = 86_400.0
 """Seconds after its last line for which a session's journal is kept for whoever follows."""
 EVERYTHING = 2**62
 _WAIT = 5.0
+
+
+def is_at_work(folder: str) -> bool:
+    """Whether somebody follows right now, or imports, which keeps those who follow waiting. Takes the lock for a moment."""
+    try:
+        descriptor = descriptors.open_carrier(names.sessions_lock_path(folder), os.O_RDWR)
+    except OSError:
+        return False  # nobody ever has
+    try:
+        return not owners.try_lock(descriptor, shared=True)
+    except OSError:
+        return False
+    finally:
+        descriptors.close_carrier(descriptor)
 
 
 def followed_to(folder: str, journal: str) -> int:

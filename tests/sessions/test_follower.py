@@ -21,6 +21,7 @@ from pyjama_metrics.hub import Hub
 from pyjama_metrics.sessions.follower import Follower
 from pyjama_metrics.sessions.known import UNLISTED
 from pyjama_metrics.storage import sessions as stored
+from pyjama_metrics.storage.lock import FoldLock
 from pyjama_metrics.storage.owners import process_start
 from pyjama_metrics.storage.session import SessionJournal
 from tests.waiting import run_python, wait_until
@@ -128,6 +129,17 @@ def test_a_program_that_said_goodbye_is_not_crashed(home: Path, claude: Claude) 
     hub = Hub(str(home))
     hub.fold()  # one that only folds, as the thread of an agent does
     assert hub.read(fresh=False)["agents"]["web-shop"]["status"] == "running"
+    assert agent_of(home)["status"] == "completed"
+
+
+def test_a_program_that_said_goodbye_is_not_crashed_while_an_import_keeps_everybody_waiting(home: Path, claude: Claude) -> None:
+    """However long that takes, up to a minute; a program that said nothing is."""
+    agent_of(home)
+    claude.hook("Stop").hook("SessionEnd", reason="other").die()
+    with FoldLock(str(home / "sessions.lock")).held(0.0):
+        hub = Hub(str(home), clock=lambda: time.time() + 30)
+        hub.fold()
+        assert hub.read(fresh=False)["agents"]["web-shop"]["status"] != "crashed"
     assert agent_of(home)["status"] == "completed"
 
 

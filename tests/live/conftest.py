@@ -37,7 +37,9 @@ def bare(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterator
     """A machine with Claude Code, of the version that the test names, else the newest, and without hooks."""
     program = installed("claude", getattr(request, "param", NEWEST))
     with served(MessagesApi, str(tmp_path / "web-shop")) as model:
-        yield ClaudeMachine(program, model, tmp_path, home)
+        machine = ClaudeMachine(program, model, tmp_path, home)
+        yield machine
+        machine.go_on()  # a command of a program that was killed waits for the word still
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class HistoryUnusable(HubError):
 
 
 class SessionsUnusable(HubError):
-    """What is known of the sessions of other programs cannot be read or written; nothing that their hooks told is lost."""
+    """What is known of the sessions of other programs cannot be read or written; the journals keep what hooks told for a day."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
@@ -87,7 +87,7 @@ class SessionsUnusable(HubError):
     def __str__(self) -> str:
         return (
             f"The memory of sessions {self.path} cannot be used: {self.reason}. Sessions of Claude Code and Codex are not "
-            "counted until that is mended; their journals and transcripts keep what they told, and it is caught up with then."
+            "counted until that is mended; their journals keep what they told for a day, their transcripts for longer."
         )
 
 

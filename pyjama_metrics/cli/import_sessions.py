@@ -32,7 +32,7 @@ _DAY_MS = 86_400_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the options of ``import``."""
     parser.add_argument(
-        "--since", metavar="TIME", help="only sessions that went on since then: day, today, yesterday, 7d or ISO 8601"
+        "--since", metavar="TIME", help="only files that were written to since then: day, today, yesterday, 7d or ISO 8601"
     )
     parser.add_argument("--project", metavar="NAME", type=argument_types.name, help="only sessions of this project")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
@@ -216,7 +216,8 @@ def _tell_horizon(tell: Any, found: Imported) -> None:
 
     days = settings.history_days()
     if found.oldest_ms and settings.keeps_history() and time.time() * 1000 - found.oldest_ms > days * _DAY_MS:
-        tell("note", f"reports go back {days} days (PYJAMA_HISTORY_DAYS); what is older is in the totals only, sooner or later")
+        older = "what is older is in the totals only: pyjama-metrics show --by project"
+        tell("note", f"reports go back {days} days (PYJAMA_HISTORY_DAYS); {older}")
 
 
 def _as_json(found: Imported, looked_at: list[str], is_stopped: bool) -> dict[str, Any]:

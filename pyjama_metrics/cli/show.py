@@ -162,7 +162,7 @@ def _totals(screen: Screen, view: Dashboard, now_ms: int) -> None:
     outcomes = f"{runs.completed} completed, {runs.failed} failed, {runs.crashed} crashed, {runs.stopped} stopped"
     screen.line(f"runs    {runs.started} started: {outcomes}; success {screen.figure(terminal.rate(runs.success_rate))}")
     screen.line(
-        f"tools   {terminal.things(figures.count, 'execution')}, {terminal.things(figures.error, 'error')}; "
+        f"tools   {terminal.things(figures.count, 'execution')}, {terminal.things(figures.error, 'error')}{_apart(figures)}; "
         f"success {screen.figure(terminal.rate(figures.success_rate))}, "
         f"average {screen.figure(terminal.duration(figures.avg_duration_ms))}, "
         f"p95 {screen.figure(terminal.duration(figures.p95_ms))}"
@@ -303,7 +303,7 @@ def _facts(screen: Screen, name: str, agent: Mapping[str, Any], view: AgentView,
         "last seen": terminal.ago(view.last_seen, now_ms),
         "runs": f"{view.runs_started} started, {view.runs_completed} completed, {view.runs_failed} failed, "
         f"{view.runs_crashed} crashed, {view.runs_stopped} stopped",
-        "tools": f"{terminal.things(view.count, 'execution')}, {terminal.things(view.error, 'error')}; "
+        "tools": f"{terminal.things(view.count, 'execution')}, {terminal.things(view.error, 'error')}{_apart(view)}; "
         f"success {screen.figure(rate)}, average {screen.figure(average)}",
         "tokens": tokens(view.tokens, view) if view.tokens else "",
         "cost": cost_words(view) if view.requests else "",
@@ -360,3 +360,8 @@ def _run_cells(screen: Screen, name: str, run: Mapping[str, Any], usage: UsageVi
 def _time(value: object) -> int | None:
     """A time that a run may have, in ms since the epoch; None where it has none, or a person has put something else there."""
     return value if isinstance(value, int) else None
+
+
+def _apart(figures: Any) -> str:
+    """What is neither a success nor an error."""
+    return f", {figures.interrupted:,} interrupted or not run" if figures.interrupted else ""

@@ -22,7 +22,7 @@ class PastTallyView:
     count: int = field(metadata=says("Executions with an outcome: success + error"))
     success: int = field(metadata=says("Executions that succeeded"))
     error: int = field(metadata=says("Executions that failed"))
-    interrupted: int = field(metadata=says("Executions that somebody stopped; they are not in count"))
+    interrupted: int = field(metadata=says("Executions that were interrupted or never ran; they are not in count"))
     total_duration: float | None = field(
         metadata=says("Sum of the measured durations, in ms; none where there were executions, and none was measured")
     )

@@ -355,7 +355,12 @@ class SessionsFile:
         self._db.execute("DELETE FROM owners WHERE id NOT IN (SELECT owner FROM spent)")
         self._db.execute("DELETE FROM copies WHERE message NOT IN (SELECT message FROM spent)")
         self._db.execute("DELETE FROM excess WHERE session NOT IN (SELECT session FROM owners)")
-        self._db.execute("DELETE FROM files WHERE day < ?", (since,))
+        for (path,) in self._db.execute("SELECT path FROM files WHERE day < ?", (since,)).fetchall():
+            # One that is still there was not written to since; were it read again, all of it would count a second time.
+            if os.path.exists(path):
+                self._db.execute("UPDATE files SET day = ? WHERE path = ?", (today, path))
+            else:
+                self._db.execute("DELETE FROM files WHERE path = ?", (path,))
         self._db.execute("DELETE FROM sessions WHERE is_over AND last_ms < ?", ((today - KEPT_OVER_DAYS) * _DAY_MS,))
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('let-go', ?)", (today,))
 

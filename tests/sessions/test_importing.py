@@ -25,6 +25,7 @@ from pyjama_metrics.sessions.follower import Follower
 from pyjama_metrics.sessions.foreign_values import time_ms
 from pyjama_metrics.sessions.importing import Import, Imported
 from pyjama_metrics.sessions.transcript_places import Place, claude_transcripts, codex_rollouts, written_since
+from pyjama_metrics.storage import sessions as stored
 from pyjama_metrics.storage.session import SessionJournal
 from pyjama_metrics.storage.sessions import SessionsFile
 from tests.sessions.test_follower import Died, dying
@@ -597,6 +598,19 @@ def test_a_memory_that_somebody_wrote_into(home: Path, config: Path) -> None:
             file.commit()
         imported(home, config)
         assert figures(home) == before
+
+
+def test_a_transcript_that_stays_for_years_counts_once(home: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told of it is forgotten in the end, and how far it is read is not."""
+    write(config, "s1.jsonl", answer("m1", 5, call="c1"), result("c1"))
+    imported(home, config)
+    later = stored._today() + stored.KEPT_DAYS + 1
+    monkeypatch.setattr(stored, "_today", lambda: later)
+    for _ in range(2):
+        with SessionsFile(str(home), fsync=False) as file:
+            file.let_go()
+            file.commit()
+        assert imported(home, config, at=NOW + 401 * DAY).unchanged == 1
 
 
 def test_a_memory_that_is_gone_is_noticed(home: Path, config: Path) -> None:

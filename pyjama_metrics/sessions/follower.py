@@ -268,6 +268,9 @@ class _Turn:
                     owner = _owner(processes, sub, fact)
                     self.touched.add(owner.writer)
                     owner.fact(fact, sub, self.file)
+                    if isinstance(fact, Totals):
+                        for each in processes:  # what the program has counted are the requests of all of them
+                            each.compactions = []
                 self.file.set_position(path, part.position)
                 self.budget -= part.size
                 caught_up &= part.is_all

@@ -111,7 +111,7 @@ class HookRules(Settling):
         asked = self.calls.setdefault(call, Call(sub, tool, self._run_of(sub), time))
         if self.source == "codex":
             # Its hooks call everything a success; whether it was one is in the transcript, before or after this.
-            asked.doubt, asked.tool = time, tool
+            asked.doubt = time
             if is_told:
                 self._settle(call, known)
             else:

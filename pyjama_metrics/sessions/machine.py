@@ -52,7 +52,8 @@ class Session(HookRules):
             return
         asker = self._known_sub(sub, time)
         asked = self.calls.setdefault(fact.call, Call(asker, fact.tool, self._run_of(asker), time))
-        asked.sub, asked.run = asker, self._run_of(asker)
+        # Codex' hooks call every command Bash; the tool that the model asked for is in the rollout only.
+        asked.sub, asked.run, asked.tool = asker, self._run_of(asker), fact.tool
 
     def _interrupted(self, fact: facts.Interrupted, sub: str | None, time: int, known: Known) -> None:
         if sub is None and time >= self.shown_ms and self.is_open:

@@ -116,15 +116,15 @@ class SessionJournal:
 
 
 def latest_owner(folder: str, label: str) -> tuple[int, int] | None:
-    """(pid, start) of the process that owns the newest journal of this label; None where there is none. Raises OSError.
+    """(pid, start) of the process that owns the newest journal of this label; None where there is none, or nobody can look.
 
     For an event that comes when its session's process is gone already, so that its own ancestors do not tell of it any more.
     """
     found = []
     try:
         listed = os.listdir(names.journal_folder(folder))
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return None  # whoever appends finds out what is in the way, and the loss is noted then
     for name in listed:
         parts = names.segment_parts(name) if name.startswith(f"{label}-") else None
         owner = parts[0].removeprefix(f"{label}-").split("-") if parts is not None else []

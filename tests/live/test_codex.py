@@ -21,7 +21,7 @@ def test_a_session_is_counted_exactly(codex: CodexMachine) -> None:
     found = figures.a_minute_later(codex.hub)
     assert found.tokens == {MODEL: Tokens(1320, 152, 3300, 0)} == codex.model.truth.tokens()
     assert sum(map(sum, found.calls.values())) == 4
-    assert found.calls == {"Bash": (2, 1, 0), "update_plan": (0, 0, 1)}  # which this model is not offered
+    assert found.calls == {"exec_command": (2, 1, 0), "update_plan": (0, 0, 1)}  # which this model is not offered
     assert (found.prompts, found.runs, found.statuses) == (1, {AGENT: 1}, {AGENT: "completed"})
     assert (list(found.sessions), found.errors) == ([ended.session], ["exit code 3"])
 
@@ -42,7 +42,7 @@ def test_a_subagent_is_a_child(codex: CodexMachine) -> None:
     found = figures.a_minute_later(codex.hub)
     assert ended.code == 0
     assert found.tokens == codex.model.truth.tokens() == {MODEL: Tokens(2615, 83, 2700, 0)}
-    assert found.calls == {"spawn_agent": (1, 0, 0), "multi_agent_v1wait_agent": (1, 0, 0), "Bash": (1, 0, 0)}
+    assert found.calls == {"spawn_agent": (1, 0, 0), "wait_agent": (1, 0, 0), "exec_command": (1, 0, 0)}
     assert (found.prompts, found.runs) == (1, {AGENT: 1, f"{AGENT}/default": 1})
     assert set(found.statuses.values()) == {"completed"}
     assert list(found.sessions) == [ended.session]

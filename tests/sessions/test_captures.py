@@ -174,3 +174,38 @@ def test_the_figures_equal_the_truth(home: Path, version: str, scenario: str, tr
     else:
         assert set(ends) == {"completed"}
         assert state["runs"]["started"] == state["runs"]["completed"]
+
+
+@pytest.mark.parametrize("rollouts", ["before", "after"])
+@pytest.mark.parametrize("scenario", ["basic", "text"])
+def test_the_figures_of_codex_equal_the_truth(home: Path, scenario: str, rollouts: str) -> None:
+    """Calls by the names that the model gave, failures by exit code, tokens without what was cached, one prompt, one session."""
+    capture = CAPTURES / "codex-0.169.0" / scenario
+    truth: dict[str, Any] = json.loads((capture / "truth.json").read_text())
+    place = home.parent / "sessions"
+    if rollouts == "before":
+        shutil.copytree(capture / "sessions", place)
+    with somebody_folds(home), program("codex") as codex:
+        for line in map(json.loads, (capture / "hooks.jsonl").read_text().splitlines()):
+            line["transcript_path"] = str(place / Path(line["transcript_path"]).relative_to("/home/dev/.codex/sessions"))
+            assert codex.hook(line, "codex").is_quiet
+    if rollouts == "after":
+        shutil.copytree(capture / "sessions", place)
+    Hub(str(home)).read()
+    later = Hub(str(home), clock=lambda: time.time() + MINUTE)
+    for _ in range(3):
+        state = later.read()
+    assert later.follower is not None
+    assert later.follower.trouble is None, str(later.follower.trouble)
+    tokens, told = state["tokens"], truth["tokens"]["all"]
+    assert (tokens["input-tokens"], tokens["cache-read-tokens"]) == (
+        told["input_tokens"] - told["cached_input_tokens"],
+        told["cached_input_tokens"],
+    )
+    assert (tokens["output-tokens"], tokens["requests"]) == (told["output_tokens"], sum(truth["api_replies"].values()))
+    tools = {name: tally["count"] + tally["interrupted"] for name, tally in state["tools"].items()}
+    assert tools == truth["tool_calls"]
+    codes = [call["result"].partition("exited with code ")[2][:1] for call in truth.get("tools", [])]
+    assert state["global"]["error"] == len([code for code in codes if code not in ("", "0")])
+    assert (state["messages"]["user"], state["runs"]["completed"]) == (len(truth["runs"]), 1)
+    assert {run["origin"]["labels"]["session"] for run in state["agents"]["work"]["runs"].values()} == set(truth["sessions"])

@@ -11,7 +11,7 @@ import pytest
 from pyjama_metrics.hub import Hub
 from pyjama_metrics.storage import files, owners, session
 from pyjama_metrics.storage.segments import header, listing
-from pyjama_metrics.storage.session import SessionJournal
+from pyjama_metrics.storage.session import SessionJournal, latest_owner
 from tests.journals import counted, event, lines, now_ms, tool
 from tests.waiting import run_python, wait_until
 
@@ -225,3 +225,15 @@ def test_a_call_may_wait_less_long_than_others(home: Path) -> None:
             mine.append(LINE)
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize("what", ["nothing", "a file", "a file for the journals"])
+def test_where_nobody_can_look_there_is_no_latest_owner(tmp_path: Path, what: str) -> None:
+    """A hook whose program is gone asks, and has to go on to where a loss is noted."""
+    home = tmp_path / "hub"
+    if what == "a file":
+        home.write_text("mine")
+    elif what == "a file for the journals":
+        home.mkdir()
+        (home / "journal").write_text("mine")
+    assert latest_owner(str(home), "claude-code-s") is None

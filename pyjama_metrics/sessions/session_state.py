@@ -228,6 +228,8 @@ class SessionState:
         if sub not in self.subs:
             self._begin_sub(sub, "subagent", time)
             self.subs[sub].is_told = False
+            if self.has_hooks and not self.is_busy:
+                self._end_sub(sub, time, outcome="completed")  # the session has stopped, and so had it
         return sub
 
     def _begin_sub(self, sub: str, kind: str, time: int) -> None:

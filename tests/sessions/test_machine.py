@@ -344,6 +344,26 @@ def test_calls_of_older_versions_are_the_subagents_whose_transcript_has_them() -
     assert told.tools() == {"Bash": (0, 1, 0)}
 
 
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["before Stop", "before SessionEnd", "after SessionEnd"])
+def test_a_subagent_that_only_the_transcript_tells_of_has_completed_when_its_session_stopped(place: int) -> None:
+    """Whenever the transcript is read: no hook tells of its end, and it ran within the session's turn."""
+    told, hooks = begun(), ["Stop", "SessionEnd"]
+    for hook in hooks[:place]:
+        told.hook(hook)
+    told.fact(spent("m1", 20), "a1")
+    assert told.status("web-shop/subagent") == ("running" if place == 0 else "completed")
+    for hook in hooks[place:]:
+        told.hook(hook)
+    assert (told.status("web-shop/subagent"), told.status()) == ("completed", "completed")
+    assert told.state["agents"]["web-shop/subagent"]["tokens"]["output-tokens"] == 20
+
+
+def test_a_subagent_that_only_the_transcript_tells_of_is_stopped_with_a_busy_session() -> None:
+    """It cannot have ended where its session had not."""
+    told = begun().fact(spent("m1", 20), "a1").hook("SessionEnd", reason="other")
+    assert (told.status("web-shop/subagent"), told.status()) == ("stopped", "stopped")
+
+
 def test_a_session_that_is_seen_in_its_middle_has_begun() -> None:
     """A session that is seen in its middle has begun."""
     told = Told().hook("PostToolUse", tool="Bash", call="c1")
